@@ -1,0 +1,390 @@
+import { readFileSync } from 'node:fs';
+import amqplib, {
+  type Channel,
+  type ChannelModel,
+  type ConsumeMessage,
+  type RecoveringChannelModel,
+} from 'amqplib';
+import type { Logger } from 'pino';
+import {
+  EXCHANGE,
+  HELLO_BINDING_KEY,
+  MAX_REPLY_BYTES,
+  REPLY_TO_TOPIC_HEADER,
+  helloSchema,
+  instanceReplyBindingKey,
+  instanceReplyRoutingKey,
+  instanceReplyTopic,
+  isDeviceId,
+  parseServerRoutingKey,
+  replyRoutingKey,
+  requestRoutingKey,
+} from '@postern/protocol';
+import type { MethodTransport, OutgoingRequest, TransportEvents } from '../domain/direct-methods/index.js';
+import type { ChangeNotifier } from '../domain/ports.js';
+import type { PresenceDirectory } from '../domain/presence.js';
+import { readConnectionEvent } from './events.js';
+import type { ManagementClient } from './management.js';
+import { parseChange, type Change } from './changes.js';
+
+/** Exchange over which instances tell each other what to forget. */
+const CHANGES_EXCHANGE = 'postern.changes';
+/** RabbitMQ's event exchange (plugin rabbitmq_event_exchange). */
+const EVENT_EXCHANGE = 'amq.rabbitmq.event';
+const CONNECTION_EVENTS = ['connection.created', 'connection.closed'];
+/** Held by the one instance that writes presence to the store. */
+const WRITER_QUEUE = 'postern.presence-writer';
+/** How often an instance that is not the writer asks whether it may be, in ms. */
+const WRITER_RETRY_MS = 5_000;
+/** AMQP heartbeat, in seconds: a half-open connection is noticed within two of them. */
+const HEARTBEAT_S = 10;
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Backoff between attempts to reconnect, in ms; jittered, so that many instances do not come at once. */
+const RECONNECT = { initialDelay: 100, maxDelay: 5_000, factor: 2, jitter: 0.5 };
+/** AMQP reply codes. */
+const RESOURCE_LOCKED = 405;
+
+export interface BrokerTls {
+  /** PEM files. */
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+export interface BrokerLinkOptions {
+  /** `amqps://host:port`; no user in it: the certificate is the login. */
+  readonly url: string;
+  readonly tls: BrokerTls;
+  readonly instanceId: string;
+  readonly management: ManagementClient | null;
+  readonly presence: PresenceDirectory;
+  readonly logger: Logger;
+  /** A hint from another instance (or this one) that something cached has changed. */
+  readonly onChange: (change: Change) => void;
+  readonly onReconnect?: () => void;
+}
+
+interface Live {
+  readonly model: ChannelModel;
+  readonly calls: Channel;
+  readonly replies: Channel;
+  readonly lanes: Channel;
+}
+
+const ownerQueue = (deviceId: string): string => `postern.device.${deviceId}`;
+
+/**
+ * The gateway's one connection to RabbitMQ. Everything it declares is exclusive to the connection, so that a lost
+ * connection leaves nothing behind, and `setup` makes all of it anew.
+ */
+export class BrokerLink implements MethodTransport, ChangeNotifier {
+  private connection: RecoveringChannelModel | null = null;
+  private live: Live | null = null;
+  private blocked = false;
+  private downReason = 'not connected yet';
+  private events: TransportEvents | null = null;
+  private writerTimer: NodeJS.Timeout | null = null;
+  private closing = false;
+  private connectedBefore = false;
+  private readonly replyQueue: string;
+
+  constructor(private readonly options: BrokerLinkOptions) {
+    this.replyQueue = `postern.gateway.${options.instanceId}.replies`;
+  }
+
+  get instanceId(): string {
+    return this.options.instanceId;
+  }
+
+  get ready(): boolean {
+    return this.live !== null && !this.blocked;
+  }
+
+  /** For /readyz: null where all is well, else what is wrong. */
+  get fault(): string | null {
+    if (this.blocked) return 'the broker takes no messages (memory or disk alarm)';
+    return this.live ? null : this.downReason;
+  }
+
+  /** Starts to connect, and goes on trying until {@link close}. Resolves at once; see {@link whenReady}. */
+  async start(events: TransportEvents): Promise<void> {
+    this.events = events;
+    const { tls } = this.options;
+    const url = new URL(this.options.url);
+    const address = {
+      protocol: 'amqps',
+      hostname: url.hostname,
+      port: Number(url.port || 5671),
+      heartbeat: HEARTBEAT_S,
+    };
+    this.connection = await amqplib.connect(address, {
+      ca: [readFileSync(tls.caFile)],
+      cert: readFileSync(tls.certFile),
+      key: readFileSync(tls.keyFile),
+      minVersion: 'TLSv1.2',
+      credentials: amqplib.credentials.external(),
+      noDelay: true,
+      timeout: CONNECT_TIMEOUT_MS,
+      clientProperties: { connection_name: `postern-gateway ${this.instanceId}` },
+      recovery: { ...RECONNECT, waitForConnect: false, setup: (model: ChannelModel) => this.setUp(model) },
+    });
+    this.connection.on('disconnect', (error) => this.lost(error.message));
+    this.connection.on('connect-failed', (error) => {
+      this.downReason = error.message;
+      this.options.logger.warn({ err: error }, 'cannot connect to the broker');
+    });
+    this.connection.on('reconnect-failed', (error) =>
+      this.options.logger.error({ err: error }, 'gave up connecting to the broker'),
+    );
+    this.connection.on('error', () => {
+      // Told by `disconnect`; without a listener the process would end.
+    });
+  }
+
+  /** Resolves when the first connection is set up. */
+  async whenReady(): Promise<void> {
+    await this.connection?.waitForConnect();
+  }
+
+  async close(): Promise<void> {
+    this.closing = true;
+    if (this.writerTimer) clearTimeout(this.writerTimer);
+    this.live = null;
+    await this.connection?.close().catch(() => {});
+  }
+
+  publishRequest(request: OutgoingRequest): void {
+    const { deviceId, method, correlationId } = request;
+    const correlated = correlationId !== null;
+    this.live?.calls.publish(EXCHANGE, requestRoutingKey(deviceId, method), request.body, {
+      mandatory: true,
+      expiration: String(request.expirationMs),
+      messageId: request.id,
+      contentType: 'application/json',
+      // Transient: a call that the broker lost with its own restart has an honest outcome, its timeout.
+      deliveryMode: 1,
+      ...(correlated && {
+        correlationId,
+        replyTo: instanceReplyRoutingKey(deviceId, this.instanceId),
+        headers: { [REPLY_TO_TOPIC_HEADER]: instanceReplyTopic(deviceId, this.instanceId) },
+      }),
+    });
+  }
+
+  /** Ownership is an exclusive queue: RabbitMQ gives it to one connection, and takes it away with it. */
+  async claim(deviceId: string): Promise<'owned' | 'elsewhere'> {
+    const live = this.live;
+    if (!live) throw new Error('no connection to the broker');
+    const queue = ownerQueue(deviceId);
+    // A refusal closes the channel, so that each claim has its own.
+    const channel = await live.model.createChannel();
+    channel.on('error', () => {});
+    try {
+      await channel.assertQueue(queue, { exclusive: true, durable: false, autoDelete: false });
+    } catch (error) {
+      if (replyCode(error) === RESOURCE_LOCKED) return 'elsewhere';
+      throw error;
+    }
+    await channel.bindQueue(queue, EXCHANGE, replyRoutingKey(deviceId, '*'));
+    await live.lanes.consume(queue, (message) => message && this.onOwnerMessage(deviceId, message), {
+      noAck: true,
+      consumerTag: queue,
+    });
+    await channel.close();
+    if (this.live !== live) throw new Error('the connection to the broker was lost');
+    return 'owned';
+  }
+
+  release(deviceId: string): void {
+    this.live?.lanes.deleteQueue(ownerQueue(deviceId)).catch(() => {});
+  }
+
+  forward(call: { deviceId: string; id: string; body: Buffer; expirationMs: number }): void {
+    this.live?.calls.publish('', ownerQueue(call.deviceId), call.body, {
+      mandatory: true,
+      messageId: call.id,
+      correlationId: call.id,
+      replyTo: this.replyQueue,
+      expiration: String(call.expirationMs),
+    });
+  }
+
+  answerForwarded(answer: { replyTo: string; id: string; body: Buffer }): void {
+    this.live?.calls.publish('', answer.replyTo, answer.body, { correlationId: answer.id });
+  }
+
+  deviceChanged(deviceId: string): void {
+    this.announce({ kind: 'device', deviceId });
+  }
+
+  sessionEnded(sessionId: string): void {
+    this.announce({ kind: 'session', sessionId });
+  }
+
+  private announce(change: Change): void {
+    this.options.onChange(change);
+    this.live?.calls.publish(CHANGES_EXCHANGE, '', Buffer.from(JSON.stringify(change)), {
+      appId: this.instanceId,
+    });
+  }
+
+  private async setUp(model: ChannelModel): Promise<void> {
+    const { presence, management, logger } = this.options;
+    const calls = await model.createChannel();
+    const replies = await model.createChannel();
+    const lanes = await model.createChannel();
+    const news = await model.createChannel();
+    for (const [name, channel] of Object.entries({ calls, replies, lanes, news }))
+      this.watch(model, channel, name);
+    calls.on('return', (message: { properties: { messageId?: unknown } }) => {
+      const { messageId } = message.properties;
+      if (typeof messageId === 'string') this.events!.onReturned(messageId);
+    });
+
+    const transient = { exclusive: true, durable: false, autoDelete: false };
+    await replies.assertQueue(this.replyQueue, transient);
+    await replies.bindQueue(this.replyQueue, EXCHANGE, instanceReplyBindingKey(this.instanceId));
+    await replies.consume(this.replyQueue, (message) => message && this.onReply(message), { noAck: true });
+
+    const newsQueue = `postern.gateway.${this.instanceId}.news`;
+    await news.assertQueue(newsQueue, transient);
+    await news.assertExchange(CHANGES_EXCHANGE, 'fanout', { durable: false });
+    await news.bindQueue(newsQueue, CHANGES_EXCHANGE, '');
+    await news.bindQueue(newsQueue, EXCHANGE, HELLO_BINDING_KEY);
+    for (const event of CONNECTION_EVENTS) await news.bindQueue(newsQueue, EVENT_EXCHANGE, event);
+    await news.consume(newsQueue, (message) => message && this.onNews(message), { noAck: true });
+
+    // What happened before the bindings stood is read from the broker itself.
+    if (management) await presence.reconcile(await management.listDeviceConnections());
+    else
+      logger.warn(
+        'no management API is configured: presence is known from now on only, and sessions of revoked devices are not closed',
+      );
+
+    model.on('blocked', (reason: string) => {
+      this.blocked = true;
+      logger.error({ reason }, 'the broker blocks publishers');
+      this.events!.onDown('the broker blocks publishers');
+    });
+    model.on('unblocked', () => {
+      this.blocked = false;
+      logger.info('the broker takes messages again');
+    });
+    this.blocked = false;
+    this.live = { model, calls, replies, lanes };
+    if (this.connectedBefore) this.options.onReconnect?.();
+    this.connectedBefore = true;
+    logger.info({ instanceId: this.instanceId }, 'connected to the broker');
+    void this.tryToBecomeWriter(model);
+  }
+
+  /** A channel that the broker closes is a broken invariant: start anew rather than half-work. */
+  private watch(model: ChannelModel, channel: Channel, name: string): void {
+    channel.on('error', (error: Error) => {
+      this.options.logger.error({ err: error, channel: name }, 'the broker closed a channel; reconnecting');
+      void model.close().catch(() => {});
+    });
+  }
+
+  private lost(reason: string): void {
+    if (this.closing) return;
+    const wasLive = this.live !== null;
+    this.live = null;
+    this.blocked = false;
+    this.downReason = reason;
+    this.options.presence.writer = false;
+    if (this.writerTimer) clearTimeout(this.writerTimer);
+    if (wasLive) this.options.logger.warn({ reason }, 'the connection to the broker is lost; reconnecting');
+    this.events!.onDown(reason);
+  }
+
+  private async tryToBecomeWriter(model: ChannelModel): Promise<void> {
+    try {
+      const channel = await model.createChannel();
+      channel.on('error', () => {});
+      await channel.assertQueue(WRITER_QUEUE, { exclusive: true, durable: false });
+      if (this.live?.model === model) this.options.presence.becomeWriter();
+    } catch {
+      if (this.closing || this.live?.model !== model) return;
+      this.writerTimer = setTimeout(() => void this.tryToBecomeWriter(model), WRITER_RETRY_MS);
+      this.writerTimer.unref();
+    }
+  }
+
+  private onReply(message: ConsumeMessage): void {
+    const { exchange, routingKey } = message.fields;
+    const correlationId =
+      typeof message.properties.correlationId === 'string' ? message.properties.correlationId : null;
+    if (exchange === '') {
+      if (correlationId !== null)
+        this.events!.onForwardedAnswer({ id: correlationId, body: message.content });
+      return;
+    }
+    const sender = trustedSender(message, routingKey);
+    if (!sender) return;
+    this.options.presence.seen(sender.deviceId);
+    this.events!.onCorrelatedReply({ deviceId: sender.deviceId, correlationId, body: message.content });
+  }
+
+  private onOwnerMessage(deviceId: string, message: ConsumeMessage): void {
+    const { exchange, routingKey } = message.fields;
+    if (exchange === '') {
+      const { correlationId, replyTo } = message.properties as { correlationId?: unknown; replyTo?: unknown };
+      if (typeof correlationId !== 'string' || typeof replyTo !== 'string') return;
+      this.events!.onForwardedCall({ deviceId, id: correlationId, replyTo, body: message.content });
+      return;
+    }
+    const sender = trustedSender(message, routingKey);
+    if (sender?.deviceId !== deviceId || sender.rest === 'hello') return;
+    this.options.presence.seen(deviceId);
+    this.events!.onPlainReply({ deviceId, method: sender.rest, body: message.content });
+  }
+
+  private onNews(message: ConsumeMessage): void {
+    const { exchange, routingKey } = message.fields;
+    if (exchange === CHANGES_EXCHANGE) {
+      if (message.properties.appId === this.instanceId) return;
+      const change = parseChange(message.content);
+      if (change) this.options.onChange(change);
+    } else if (exchange === EVENT_EXCHANGE) {
+      const event = readConnectionEvent(routingKey, message.properties.headers ?? {});
+      if (event?.kind === 'opened') this.options.presence.connectionOpened(event.connection);
+      else if (event?.kind === 'closed') this.options.presence.connectionClosed(event.name);
+    } else {
+      this.onHello(message, routingKey);
+    }
+  }
+
+  private onHello(message: ConsumeMessage, routingKey: string): void {
+    const sender = trustedSender(message, routingKey);
+    if (!sender || message.content.length > MAX_REPLY_BYTES) return;
+    let hello: unknown;
+    try {
+      hello = JSON.parse(message.content.toString('utf8'));
+    } catch {
+      hello = undefined;
+    }
+    const checked = helloSchema.safeParse(hello);
+    if (checked.success) this.options.presence.hello(sender.deviceId, checked.data);
+    else
+      this.options.logger.info(
+        { deviceId: sender.deviceId, issue: checked.error.issues[0]?.message },
+        'a device said a hello that cannot be read',
+      );
+  }
+}
+
+/**
+ * Who sent a message, by the routing key that the broker checked. A message that was dead-lettered comes with a
+ * routing key of the queue owner's choosing, which nobody checked: such are not believed.
+ */
+function trustedSender(
+  message: ConsumeMessage,
+  routingKey: string,
+): { deviceId: string; rest: string } | null {
+  if (message.properties.headers?.['x-death'] !== undefined) return null;
+  const sender = parseServerRoutingKey(routingKey);
+  return sender && isDeviceId(sender.deviceId) ? sender : null;
+}
+
+const replyCode = (error: unknown): number | undefined => (error as { code?: number }).code;
