@@ -1,0 +1,78 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import type { AccessDialect, DeviceAccess } from '../domain/device-access.js';
+
+/** A question of the broker, in bytes: names and a routing key of at most 255 bytes each, and some. */
+const MAX_QUESTION_BYTES = 16 * 1024;
+
+const DIALECTS: Readonly<Record<string, AccessDialect>> = { v3: 'without-password', v4: 'password-none' };
+
+export interface BrokerAuthOptions {
+  readonly access: DeviceAccess;
+  readonly logger: Logger;
+}
+
+/**
+ * Answers rabbitmq_auth_backend_http: POST `/<dialect>/user|vhost|resource|topic` with a form, `allow` or `deny` as
+ * text. Whatever goes wrong is a denial. Served on a listener of its own, which nobody but the broker reaches.
+ */
+export function createBrokerAuthHandler(
+  options: BrokerAuthOptions,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  const { logger } = options;
+  return (request, response) => {
+    const answer = (allowed: boolean): void => {
+      const body = allowed ? 'allow' : 'deny';
+      response.writeHead(200, { 'content-type': 'text/plain', 'content-length': body.length }).end(body);
+    };
+    const { url = '' } = request;
+    readForm(request)
+      .then(async (form) => {
+        const allowed = await decide(options, url, form);
+        if (!allowed)
+          logger.info({ question: url, username: form.get('username')?.slice(0, 64) }, 'denied the broker');
+        answer(allowed);
+      })
+      .catch((error: unknown) => {
+        logger.error({ err: error, question: url }, 'could not answer the broker: denied');
+        answer(false);
+      });
+  };
+}
+
+async function decide({ access }: BrokerAuthOptions, url: string, form: URLSearchParams): Promise<boolean> {
+  const [, dialectName = '', question] = url.split('/');
+  const dialect = DIALECTS[dialectName];
+  if (!dialect) return false;
+  const field = (name: string): string => form.get(name) ?? '';
+  const username = field('username');
+  const clientId = form.get('client_id') ?? undefined;
+  const who = { username, vhost: field('vhost'), ...(clientId !== undefined && { clientId }) };
+  if (question === 'user') {
+    const password = form.get('password') ?? undefined;
+    return access.user({ ...who, ...(password !== undefined && { password }) }, dialect);
+  }
+  if (question === 'vhost') return access.vhost(who);
+  const resource = {
+    ...who,
+    resource: field('resource'),
+    name: field('name'),
+    permission: field('permission'),
+  };
+  if (question === 'resource') return access.resource(resource);
+  if (question === 'topic') return access.topic({ ...resource, routingKey: field('routing_key') });
+  return false;
+}
+
+async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
+  if (request.method !== 'POST')
+    throw new Error('the broker must ask by POST, so that no password is in a URL');
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_QUESTION_BYTES) throw new Error('the question is too large');
+    chunks.push(chunk);
+  }
+  return new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
+}
