@@ -17,6 +17,9 @@ import type {
  * resolves: it survives `kill -9` of the gateway and loss of power (SQLite `synchronous=FULL`, MongoDB
  * `w: majority, journal: true`). No method needs a transaction over several documents. Times are passed in: a
  * store has no clock. A method that cannot reach the store rejects with {@link StoreUnavailableError}.
+ *
+ * Sessions, secrets and idempotency records have expired from `expiresAt` on (`now >= expiresAt`); a
+ * certificate is valid up to and including `notAfter` (RFC 5280 4.1.2.5).
  */
 export interface Store extends AccountStore, DeviceStore, PresenceStore, AuditStore, IdempotencyStore {
   /** `sqlite` or `mongodb`, for logs and /readyz. */
@@ -142,11 +145,30 @@ export interface IdempotencyStore {
   releaseIdempotency(id: string): Promise<void>;
 }
 
+/**
+ * Failed logins of a name are forgotten by {@link Store.purge} this long after the last one, in ms. Longer than
+ * any delay that is worth imposing, short enough that made-up names do not fill the store.
+ */
+export const LOGIN_FAILURES_KEPT_MS = 24 * 3_600_000;
+
 /** The store cannot be reached or did not answer in time. The caller may try again. */
 export class StoreUnavailableError extends Error {
   readonly code = 'STORE_UNAVAILABLE';
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'StoreUnavailableError';
+  }
+}
+
+/**
+ * What the store holds cannot be used as it is: damaged, not Postern's, of a newer Postern, or not open to this
+ * process. Trying again does not help; the message says what a person must do. Thrown at the start, and later
+ * where damage is met.
+ */
+export class StoreUnusableError extends Error {
+  readonly code = 'STORE_UNUSABLE';
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'StoreUnusableError';
   }
 }
