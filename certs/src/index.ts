@@ -1,2 +1,29 @@
 export * from './types.js';
+export { CertsError } from './errors.js';
 export * from './limits.js';
+export { createAuthority, openOrCreateAuthority } from './create-authority.js';
+export { caPaths, openAuthority } from './open-authority.js';
+export {
+  AuthorityDamagedError,
+  AuthorityExistsError,
+  AuthorityExpiredError,
+  AuthorityIncompleteError,
+  AuthorityKeyError,
+  AuthorityMismatchError,
+  AuthorityMissingError,
+  CA_FILES,
+} from './authority-files.js';
+export { AuthoritySettingsError } from './ca-certificates.js';
+export { CrlUrlError } from './issuing-authority.js';
+export {
+  createKeyFile,
+  KeyFileDamagedError,
+  KeyFileMissingError,
+  KeyFilePermissionsError,
+  readKeyFile,
+  readPrivateFile,
+} from './key-file.js';
+export { CertificateNameError, checkDeviceId, GATEWAY_NAME_PREFIX } from './names.js';
+export { CsrError } from './public-keys.js';
+export { ValidityError } from './leaf.js';
+export { CrlError } from './crl.js';

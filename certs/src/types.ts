@@ -107,18 +107,28 @@ export interface Authority {
   buildCrl(request: CrlRequest): Promise<Crl>;
 }
 
-export interface OpenAuthorityOptions {
+/**
+ * The key that encrypts the CA's private keys: a 0600 file outside the CA's folder (so that a copy of one
+ * is worth nothing without the other), or the key itself, from wherever the deployment keeps it.
+ * Either way it is the base64 of 32 random bytes.
+ */
+export type KeyEncryption =
+  | { readonly keyFile: string; readonly keyEncryptionKey?: never }
+  | { readonly keyEncryptionKey: string; readonly keyFile?: never };
+
+export type OpenAuthorityOptions = KeyEncryption & OpenSettings;
+export type CreateAuthorityOptions = KeyEncryption & CreateSettings;
+
+export interface OpenSettings {
   /** The CA's folder, the data folder's `ca/`. */
   readonly dir: string;
-  /** The 0600 file with the key that encrypts the CA's private keys. */
-  readonly keyFile: string;
   /** The public URL at which the CRL is served. Default: the one given at creation. */
   readonly crlUrl?: string;
   /** Milliseconds since 1970, for tests. Default Date.now. */
   readonly now?: () => number;
 }
 
-export interface CreateAuthorityOptions extends OpenAuthorityOptions {
+export interface CreateSettings extends OpenSettings {
   readonly crlUrl: string;
   /** Stands in the CAs' common names. Default `Postern`. */
   readonly name?: string;
