@@ -1,1 +1,3 @@
-export {};
+export { run, buildProgram } from './program.js';
+export { EXIT_CODES, exitCodeOf, type ExitCode } from './exit-codes.js';
+export type { Io } from './io.js';

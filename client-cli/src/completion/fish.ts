@@ -1,0 +1,3 @@
+import type { CommandNode } from './tree.js';
+
+export const fishCompletion = (_tree: CommandNode): string => '';
