@@ -33,6 +33,8 @@ const RECENT = 64;
 /** A reply within so many fence round trips (and at least so many ms) of its request is plausible. */
 const PLAUSIBLE_ROUND_TRIPS = 10;
 const PLAUSIBLE_MS = 50;
+/** How often a lane asks for a fence while calls wait, in ms. */
+const FENCE_INTERVAL_MS = 500;
 
 /**
  * One method of one device that knows no correlation (wire contract: it handles one request after the other and
@@ -54,6 +56,7 @@ export class Lane {
   /** Set by a fence: how fast the device answers now. Holds until `stale` is empty. */
   private doubt: Doubt | null = null;
   private fencing = false;
+  private nextFenceAt = 0;
   private cancelWake: (() => void) | null = null;
   private scheduled = false;
 
@@ -261,7 +264,7 @@ export class Lane {
       const couldBeStale = this.stale.find((ended) => ended.signature === signature);
       if (couldBeStale && !this.doubt) {
         this.startFence();
-        wakeAt = Math.min(wakeAt, couldBeStale.at + this.limits.lateReplyMs);
+        wakeAt = Math.min(wakeAt, couldBeStale.at + this.limits.lateReplyMs, this.nextFenceAt);
         continue;
       }
       const quietUntil = this.quietUntil(signature);
@@ -295,25 +298,23 @@ export class Lane {
   }
 
   private startFence(): void {
-    if (this.fencing) return;
+    const now = this.host.now();
+    if (this.fencing || now < this.nextFenceAt) return;
     this.fencing = true;
-    this.host.fence(this.method).then(
-      (roundTripMs) => {
-        this.fencing = false;
-        if (roundTripMs !== null && this.stale.length > 0) {
-          this.doubt = {
-            plausibleMs: Math.max(PLAUSIBLE_MS, roundTripMs * PLAUSIBLE_ROUND_TRIPS),
-            candidate: null,
-            settling: false,
-            tookOne: false,
-          };
-        }
-        this.dispatch();
-      },
-      () => {
-        this.fencing = false;
-      },
-    );
+    this.nextFenceAt = now + FENCE_INTERVAL_MS;
+    void this.host.fence(this.method).then((roundTripMs) => {
+      this.fencing = false;
+      if (roundTripMs === null) return;
+      if (this.stale.length > 0) {
+        this.doubt = {
+          plausibleMs: Math.max(PLAUSIBLE_MS, roundTripMs * PLAUSIBLE_ROUND_TRIPS),
+          candidate: null,
+          settling: false,
+          tookOne: false,
+        };
+      }
+      this.dispatch();
+    });
   }
 }
 
