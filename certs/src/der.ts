@@ -1,5 +1,5 @@
 /**
- * Writing DER (X.690), as much of it as a leaf certificate and a CRL need. @peculiar/x509 reads and makes
+ * DER (X.690), as much of it as a leaf certificate, a CRL and a name need. @peculiar/x509 reads and makes
  * the rest; it takes 3 to 5 ms for a leaf, of which signing is a thirtieth, and registration is a hot path.
  */
 
@@ -69,6 +69,32 @@ export function extension(id: string, value: Uint8Array, critical = false): Buff
   return critical
     ? sequence(oid(id), trueValue(), octetString(value))
     : sequence(oid(id), octetString(value));
+}
+
+export interface Element {
+  readonly tag: number;
+  readonly content: Uint8Array;
+  /** Tag, length and content. */
+  readonly whole: Uint8Array;
+}
+
+/** The elements that lie one after the other, unread within. Throws a RangeError where one is cut. */
+export function* elements(bytes: Uint8Array): Generator<Element> {
+  for (let offset = 0; offset < bytes.length;) {
+    const first = bytes[offset + 1] ?? 0;
+    const digits = first < 0x80 ? 0 : first & 0x7f;
+    const start = offset + 2 + digits;
+    let size = digits === 0 ? first : 0;
+    for (const digit of bytes.subarray(offset + 2, start)) size = size * 256 + digit;
+    const end = start + size;
+    if (first === 0x80 || end > bytes.length) throw new RangeError('DER that is cut or not DER');
+    yield {
+      tag: bytes[offset] ?? 0,
+      content: bytes.subarray(start, end),
+      whole: bytes.subarray(offset, end),
+    };
+    offset = end;
+  }
 }
 
 /** DER as PEM, lines of 64 (RFC 7468). */

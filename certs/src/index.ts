@@ -27,3 +27,6 @@ export { CertificateNameError, checkDeviceId, GATEWAY_NAME_PREFIX } from './name
 export { CsrError } from './public-keys.js';
 export { ValidityError } from './leaf.js';
 export { CrlError } from './crl.js';
+export { writeCrlToFolder } from './crl-folder.js';
+export { nameHash } from './name-hash.js';
+export { makePkcs12, Pkcs12Error, PKCS12_PASSWORD_CHARS, type Pkcs12Request } from './pkcs12.js';
