@@ -9,6 +9,8 @@ export interface ExpectedErrorOptions extends Extra {
   retryAfterSeconds?: number;
   /** Logged, never shown. */
   cause?: unknown;
+  /** BROKER_UNAVAILABLE, SHUTTING_DOWN: the call surely never left the gateway, so that a retry is safe. */
+  notSent?: boolean;
 }
 
 /**
@@ -20,6 +22,7 @@ export class ExpectedError extends Error {
   readonly detail: string | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly extra: Extra;
+  readonly notSent: boolean;
 
   constructor(
     readonly code: ErrorCode,
@@ -33,6 +36,7 @@ export class ExpectedError extends Error {
     this.status = ERRORS[code].status;
     this.detail = options.detail;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.notSent = options.notSent ?? false;
     this.extra = {
       ...(options.errors && { errors: options.errors }),
       ...(options.deviceError && { deviceError: options.deviceError }),

@@ -1,0 +1,330 @@
+import { randomUUID } from 'node:crypto';
+import type { Request, Response } from 'express';
+import helmet from 'helmet';
+import type { Logger } from 'pino';
+import type { Accounts, Principal } from '../domain/accounts.js';
+import { ExpectedError } from '../domain/errors.js';
+import type { Idempotency } from '../domain/idempotency.js';
+import type { IdempotentAnswer } from '../domain/model.js';
+import { limitKey, plainAddress } from './address.js';
+import { bearerToken } from './bearer.js';
+import { ClientGone, endAfterDrain, hasBody, parseJson, readBody } from './body.js';
+import { MethodNotAllowedError } from './method-not-allowed.js';
+import { flatRegistryStatus, flatStatus, problemDocument, PROBLEM_TYPE, toExpected } from './problem.js';
+import type { RateLimit } from './rate-limit.js';
+import type { Context, Reply, Route, RouteStyle } from './route.js';
+import { validate } from './validate.js';
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
+const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
+/** How long a call without a `timeoutMs` of its own may take before its Idempotency-Key tells of an unknown outcome. */
+const DEFAULT_IDEMPOTENT_MS = 30_000;
+const NO_QUERY = Object.freeze({});
+
+/** Counts what passes; one implementation is `createMetrics()`. */
+export interface RequestMeter {
+  requestStarted(): void;
+  requestFinished(route: string, status: number, seconds: number): void;
+}
+
+export interface PipelineOptions {
+  readonly accounts: Accounts;
+  readonly idempotency: Idempotency;
+  readonly loginLimit: RateLimit;
+  readonly meter: RequestMeter;
+  readonly logger: Logger;
+  /** False: X-Forwarded-For is not looked at. */
+  readonly trustProxy: boolean;
+  /** The public URL's host is a name of the machine itself: no Strict-Transport-Security, which would bind all its ports. */
+  readonly localOnly: boolean;
+}
+
+interface Outgoing {
+  readonly status: number;
+  readonly body: Buffer | null;
+  readonly contentType: string;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** What every route passes through: headers, body, authentication, validation, answer, and the line in the log. */
+export class Pipeline {
+  private readonly secureApi: (req: Request, res: Response) => void;
+  private readonly securePage: (req: Request, res: Response) => void;
+  private shuttingDown = false;
+  private open = 0;
+
+  constructor(private readonly options: PipelineOptions) {
+    this.secureApi = secureHeaders(options.localOnly, {
+      defaultSrc: ["'none'"],
+      frameAncestors: ["'none'"],
+    });
+    this.securePage = secureHeaders(options.localOnly, {
+      defaultSrc: ["'none'"],
+      scriptSrc: ["'self'"],
+      // Swagger UI sets style attributes.
+      styleSrc: ["'self'", "'unsafe-inline'"],
+      imgSrc: ["'self'", 'data:'],
+      connectSrc: ["'self'"],
+      baseUri: ["'none'"],
+      formAction: ["'none'"],
+      frameAncestors: ["'none'"],
+    });
+  }
+
+  /** Requests that are not answered yet. */
+  get inFlight(): number {
+    return this.open;
+  }
+
+  /** From now on each answer closes its connection, and new requests get SHUTTING_DOWN. */
+  beginShutdown(): void {
+    this.shuttingDown = true;
+  }
+
+  handler(route: Route): (req: Request, res: Response) => Promise<void> {
+    const secure = route.page ? this.securePage : this.secureApi;
+    return (req, res) =>
+      this.serve(req, res, route, secure, (requestId) => this.handle(req, route, requestId));
+  }
+
+  /** For what no route serves: `decide` throws or answers. */
+  fallback(
+    kind: { style: RouteStyle; close: (req: Request) => boolean },
+    decide: (req: Request) => Reply,
+  ): (req: Request, res: Response) => Promise<void> {
+    return (req, res) => {
+      const pseudo = { style: kind.style, path: '(none)', close: kind.close(req) };
+      return this.serve(req, res, pseudo, this.secureApi, async () => {
+        if (hasBody(req)) await readBody(req);
+        return this.outgoing(decide(req));
+      });
+    };
+  }
+
+  private async serve(
+    req: Request,
+    res: Response,
+    route: Pick<Route, 'style' | 'path' | 'ngFields'> & { close?: boolean },
+    secure: (req: Request, res: Response) => void,
+    work: (requestId: string) => Promise<Outgoing>,
+  ): Promise<void> {
+    const startedAt = performance.now();
+    const { meter, logger } = this.options;
+    const given = req.headers['x-request-id'];
+    const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+    this.open += 1;
+    meter.requestStarted();
+    let status = 0;
+    let code: string | undefined;
+    try {
+      let outgoing: Outgoing;
+      try {
+        outgoing = await work(requestId);
+      } catch (thrown) {
+        if (thrown instanceof ClientGone) return;
+        const error = toExpected(thrown);
+        code = error.code;
+        if (code === 'INTERNAL')
+          logger.error({ requestId, err: error.cause ?? error }, 'a request failed by a bug');
+        else if (error.status >= 500 && error.cause !== undefined)
+          logger.warn({ requestId, code, err: error.cause }, 'a request failed');
+        outgoing = this.errorAnswer(route, error, requestId);
+      }
+      status = outgoing.status;
+      if (res.destroyed || res.headersSent) return;
+      secure(req, res);
+      res.setHeader('X-Request-Id', requestId);
+      const close = (route.style !== 'api' || route.close === true) && status !== 200;
+      this.send(req, res, outgoing, close);
+    } finally {
+      this.open -= 1;
+      const ms = performance.now() - startedAt;
+      meter.requestFinished(route.path, status, ms / 1000);
+      logger.info({
+        requestId,
+        method: req.method,
+        path: pathOf(req),
+        status,
+        ...(code !== undefined && { code }),
+        ms: Math.round(ms * 100) / 100,
+        address: this.address(req),
+      });
+    }
+  }
+
+  private async handle(req: Request, route: Route, requestId: string): Promise<Outgoing> {
+    const { accounts, idempotency, loginLimit } = this.options;
+    const raw = hasBody(req) ? await readBody(req) : null;
+    if (this.shuttingDown) throw new ExpectedError('SHUTTING_DOWN', { retryAfterSeconds: 1, notSent: true });
+    const address = this.address(req);
+    if (route.loginLimited) loginLimit.take(limitKey(address));
+
+    const body = this.bodyOf(req, route, raw);
+    const principal =
+      route.auth === 'bearer'
+        ? await accounts.authenticateToken(bearerToken(req))
+        : route.auth === 'flat'
+          ? await flatPrincipal(accounts, body as Record<string, unknown>)
+          : null;
+    const ctx: Context = {
+      req,
+      get principal(): Principal {
+        if (!principal) throw new Error(`${route.operationId} asks who calls, and has no authentication`);
+        return principal;
+      },
+      params: route.params ? validate(route.params, req.params, 'path') : undefined,
+      query: route.query ? validate(route.query, queryOf(req), 'query') : undefined,
+      body: route.body ? validate(route.body, body, 'body') : undefined,
+      origin: { address, requestId },
+    };
+
+    const key = route.idempotent ? idempotencyKey(req) : null;
+    if (key === null || !principal) return this.located(route, ctx, this.outgoing(await route.handle(ctx)));
+    const timeoutMs = (ctx.query as { timeoutMs?: number } | undefined)?.timeoutMs ?? DEFAULT_IDEMPOTENT_MS;
+    const { answer, replayed } = await idempotency.run(
+      {
+        userId: principal.userId,
+        key,
+        fingerprint: fingerprint(req, ctx),
+        timeoutMs,
+      },
+      async () => toAnswer(this.outgoing(await route.handle(ctx))),
+      (error) => toAnswer(this.errorAnswer(route, error, requestId)),
+    );
+    const outgoing: Outgoing = {
+      status: answer.status,
+      body: answer.status === 204 ? null : Buffer.from(answer.body),
+      contentType: answer.contentType,
+      headers: replayed ? { 'Idempotency-Replayed': 'true' } : undefined,
+    };
+    return this.located(route, ctx, outgoing);
+  }
+
+  private bodyOf(req: Request, route: Route, raw: Buffer | null): unknown {
+    if (route.style === 'api') {
+      if (!raw || raw.length === 0) return route.bodyOptional ? {} : undefined;
+      if (!route.body) return undefined;
+      if (!/^application\/json\s*(?:;|$)/i.test(req.headers['content-type'] ?? '') || encoded(req))
+        throw new ExpectedError('UNSUPPORTED_MEDIA_TYPE');
+      return parseJson(raw);
+    }
+    // The flat calls' clients are not asked for a media type; their bodies are objects, on GET as well.
+    if (encoded(req)) throw new ExpectedError('UNSUPPORTED_MEDIA_TYPE');
+    const value = raw ? (parseJson(raw) ?? {}) : {};
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw new ExpectedError('MALFORMED_JSON', { detail: 'The body must be one JSON object.' });
+    return value;
+  }
+
+  private located(route: Route, ctx: Context, outgoing: Outgoing): Outgoing {
+    if (!route.location || outgoing.status !== 201) return outgoing;
+    return { ...outgoing, headers: { ...outgoing.headers, Location: route.location(ctx) } };
+  }
+
+  private outgoing(reply: Reply): Outgoing {
+    const { status, bytes, headers } = reply;
+    if (bytes)
+      return { status, body: bytes, contentType: reply.contentType ?? 'application/octet-stream', headers };
+    if (reply.json === undefined) return { status, body: null, contentType: '', headers };
+    const contentType = reply.contentType ?? JSON_TYPE;
+    return { status, body: Buffer.from(JSON.stringify(reply.json)), contentType, headers };
+  }
+
+  private errorAnswer(
+    route: Pick<Route, 'style' | 'ngFields'>,
+    error: ExpectedError,
+    requestId: string,
+  ): Outgoing {
+    const headers: Record<string, string> = {};
+    if (error.retryAfterSeconds !== undefined) headers['Retry-After'] = String(error.retryAfterSeconds);
+    if (error instanceof MethodNotAllowedError) headers['Allow'] = error.allow;
+    if (route.style === 'api') {
+      if (error.status === 401) headers['WWW-Authenticate'] = 'Bearer realm="postern"';
+      const body = Buffer.from(JSON.stringify(problemDocument(error, requestId)));
+      return { status: error.status, body, contentType: PROBLEM_TYPE, headers };
+    }
+    const status = route.style === 'flat-registry' ? flatRegistryStatus(error) : error.status;
+    const answer = { status: flatStatus(error), ...route.ngFields, code: error.code, requestId };
+    return { status, body: Buffer.from(JSON.stringify(answer)), contentType: JSON_TYPE, headers };
+  }
+
+  private send(req: Request, res: Response, outgoing: Outgoing, close: boolean): void {
+    const { status, body, contentType, headers } = outgoing;
+    res.statusCode = status;
+    if (headers) for (const name of Object.keys(headers)) res.setHeader(name, headers[name]!);
+    if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'no-store');
+    if (body) {
+      res.setHeader('Content-Type', contentType);
+      res.setHeader('Content-Length', body.length);
+    }
+    const unread = !req.complete && hasBody(req);
+    if (close || unread || this.shuttingDown) res.setHeader('Connection', 'close');
+    if (!unread) {
+      res.end(body ?? undefined);
+      return;
+    }
+    if (body) res.write(body);
+    else res.flushHeaders();
+    endAfterDrain(req, res);
+  }
+
+  private address(req: Request): string | null {
+    return plainAddress(this.options.trustProxy ? req.ip : req.socket.remoteAddress);
+  }
+}
+
+function secureHeaders(
+  localOnly: boolean,
+  directives: Record<string, string[]>,
+): (req: Request, res: Response) => void {
+  const apply = helmet({
+    contentSecurityPolicy: { useDefaults: false, directives },
+    strictTransportSecurity: localOnly ? false : { maxAge: 31_536_000, includeSubDomains: false },
+    xXssProtection: false,
+  });
+  return (req, res) => apply(req, res, () => undefined);
+}
+
+const pathOf = (req: Request): string => {
+  const end = req.originalUrl.indexOf('?');
+  return (end < 0 ? req.originalUrl : req.originalUrl.slice(0, end)).slice(0, 200);
+};
+
+/** Express parses on each access, and most calls have no query. */
+const queryOf = (req: Request): unknown => (req.url.includes('?') ? { ...req.query } : NO_QUERY);
+
+const encoded = (req: Request): boolean => {
+  const encoding = req.headers['content-encoding'];
+  return encoding !== undefined && encoding !== 'identity';
+};
+
+function flatPrincipal(accounts: Accounts, body: Record<string, unknown>): Promise<Principal> {
+  const { username, secret } = body;
+  if (typeof username !== 'string' || typeof secret !== 'string') throw new ExpectedError('UNAUTHENTICATED');
+  return accounts.authenticateSecret(username, secret);
+}
+
+function idempotencyKey(req: Request): string | null {
+  const key = req.headers['idempotency-key'];
+  if (key === undefined) return null;
+  if (typeof key === 'string' && IDEMPOTENCY_KEY.test(key)) return key;
+  throw new ExpectedError('VALIDATION_FAILED', {
+    detail: 'Idempotency-Key must hold 1 to 255 printable ASCII characters.',
+    errors: [{ path: 'header.Idempotency-Key', message: 'must be 1 to 255 printable ASCII characters' }],
+  });
+}
+
+/** What makes a request the same one: resource and validated body, without the credentials and the wait. */
+function fingerprint(req: Request, ctx: Context): string {
+  const body = { ...(ctx.body as object | undefined) } as Record<string, unknown>;
+  delete body['secret'];
+  delete body['username'];
+  return `${req.method} ${req.path}\n${JSON.stringify(body)}`;
+}
+
+const toAnswer = ({ status, body, contentType }: Outgoing): IdempotentAnswer => ({
+  status,
+  body: body ? body.toString('utf8') : '',
+  contentType,
+});
