@@ -21,4 +21,5 @@ export {
   type BrokerConfigFile,
   type RenderedBrokerConfig,
 } from './render.js';
+export { endLeftoverNode } from './stale-node.js';
 export { parseBrokerVersion, compareVersions, isAtLeast, type BrokerVersion } from './version.js';

@@ -1,4 +1,4 @@
-import { readRunRecord, type DataFolder, type RunRecord } from './data-folder.js';
+import { prepareDataFolder, readRunRecord, type DataFolder, type RunRecord } from './data-folder.js';
 import { BrokerStartError } from './errors.js';
 import { stopEpmd } from './loopback-ports.js';
 import { identify, signalGroup, waitUntil } from './processes.js';
@@ -53,4 +53,13 @@ export async function clearStaleNode(folder: DataFolder): Promise<void> {
   await end(record.epmd, epmdArgument);
   // The node's own monitor starts an epmd of its own when ours is killed; it listens on the same port.
   if (nodeLives || epmdLives) await stopEpmd(record.epmdPort);
+}
+
+/**
+ * For who supervises a node: ends the one that a killed launcher left in `dataDir`, without starting another.
+ *
+ * @throws BrokerStartError `ALREADY_RUNNING` when its launcher still lives
+ */
+export async function endLeftoverNode(dataDir: string): Promise<void> {
+  await clearStaleNode(prepareDataFolder(dataDir));
 }
