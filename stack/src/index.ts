@@ -1,1 +1,1 @@
-export {};
+export { FACTS_FILE, stackFactsSchema, type StackFacts } from './facts.js';
