@@ -30,3 +30,10 @@ export { CrlError } from './crl.js';
 export { writeCrlToFolder } from './crl-folder.js';
 export { nameHash } from './name-hash.js';
 export { makePkcs12, Pkcs12Error, PKCS12_PASSWORD_CHARS, type Pkcs12Request } from './pkcs12.js';
+export {
+  CertificateUnreadableError,
+  describeCertificate,
+  whyNotGood,
+  type CertificateDescription,
+} from './describe.js';
+export { readLedger, revokedEntries, type Ledger, type LedgerEntry } from './ledger.js';
