@@ -70,6 +70,38 @@ const settings = {
   POSTERN_AMQPS_HOST: setting(text.default('localhost'), 'Broker: host of the AMQPS listener.'),
   POSTERN_AMQPS_PORT: setting(port.default(5671), 'Broker: port of the AMQPS listener.'),
   POSTERN_MQTTS_PORT: setting(port.default(8883), 'Broker: port of the MQTTS listener.'),
+  POSTERN_AMQPS_CERT_FILE: setting(
+    text.optional(),
+    'Certificate chain that the gateway shows the broker, PEM. Default: `tls/gateway.pem` in the data folder.',
+  ),
+  POSTERN_AMQPS_KEY_FILE: setting(
+    text.optional(),
+    'Private key to it, PEM, mode 0600. Default: `tls/gateway.key.pem` in the data folder.',
+  ),
+  POSTERN_BROKER_AUTH_PORT: setting(
+    port.default(15_680),
+    'Port on 127.0.0.1 where the broker asks who may do what; 0 takes a free one.',
+  ),
+  POSTERN_MANAGEMENT_URL: setting(
+    url('http:', 'https:').optional(),
+    "The broker's management API. Without it the sessions of revoked devices live on until they end.",
+  ),
+  POSTERN_MANAGEMENT_PASSWORD_FILE: setting(
+    text.optional(),
+    "File with the password of the gateway's user on the management API, mode 0600.",
+  ),
+  POSTERN_CRL_DIR: setting(
+    text.optional(),
+    'Folder where the broker reads revocations. Default: `crl` in the data folder.',
+  ),
+  POSTERN_KEY_FILE: setting(
+    text.optional(),
+    'Key that encrypts what is secret at rest (base64 of 32 bytes, mode 0600). Default: `secrets/key` in the data folder.',
+  ),
+  POSTERN_TOKEN_KEY_FILE: setting(
+    text.optional(),
+    'Key that signs access tokens (base64 of 32 bytes, mode 0600). Default: `secrets/token-key` in the data folder.',
+  ),
   POSTERN_BROKER_PUBLIC_HOST: setting(
     text.optional(),
     'Host that devices are told to connect to. Default: the host of the public URL.',
