@@ -2,6 +2,7 @@ import { SimulatedDevice, type SimulatedDeviceOptions } from './device/simulated
 import { loadTlsIdentity, type CredentialFiles, type TlsIdentity } from './files/credential-files.js';
 import type { Endpoint } from './files/device-folder.js';
 import type { BackoffLimits } from './transport/backoff.js';
+import { openAmqpSession } from './transport/amqp.js';
 import { openMqttSession, type MqttVersion } from './transport/mqtt.js';
 import { RunningDevice } from './transport/running-device.js';
 import { DEFAULT_KEEP_ALIVE_SECONDS } from './transport/session.js';
@@ -52,6 +53,22 @@ export function startMqttDevice(options: MqttDeviceOptions): RunningDevice {
       username: options.username,
       password: options.password,
       persistentSession: options.persistentSession ?? false,
+      onMessage,
+    }),
+  );
+}
+
+/** Starts a device over AMQPS. Returns at once; listen for `connected`. @throws CredentialFileError */
+export function startAmqpDevice(options: AmqpDeviceOptions): RunningDevice {
+  const device = new SimulatedDevice(options.device);
+  const identity = identityOf(options);
+  return runningDevice(options, device, (onMessage) =>
+    openAmqpSession({
+      deviceId: device.deviceId,
+      endpoint: options.endpoint,
+      identity,
+      keepAliveSeconds: options.keepAliveSeconds ?? DEFAULT_KEEP_ALIVE_SECONDS,
+      style: device.style,
       onMessage,
     }),
   );

@@ -1,7 +1,8 @@
 import type { RunningDevice } from '../transport/running-device.js';
 import { readPasswordFile, loadTlsIdentity, type CredentialFiles } from '../files/credential-files.js';
 import { readDeviceFolder, type Endpoint } from '../files/device-folder.js';
-import { startMqttDevice } from '../start-device.js';
+import { startAmqpDevice, startMqttDevice } from '../start-device.js';
+import { ControlChannel } from './control.js';
 import { EXIT, UsageError } from './exit-codes.js';
 import {
   backoffFrom,
@@ -97,7 +98,12 @@ export function startFromOptions(values: RunOptionValues, terminal: Terminal): R
     restartMs: values.restartMs,
     once: values.once ?? false,
   };
-  if (values.transport === 'amqp') throw new UsageError('AMQP is not there yet');
+  if (values.transport === 'amqp') {
+    if (values.username !== undefined) {
+      throw new UsageError('--username is for MQTT; an AMQP device logs in by its certificate alone');
+    }
+    return startAmqpDevice(common);
+  }
   return startMqttDevice({
     ...common,
     ...mqttOptionsFrom(values),
@@ -119,17 +125,31 @@ export function narrate(running: RunningDevice, terminal: Terminal, where: strin
   running.on('uart', (data) => terminal.line(`UART: ${printableUart(data)}`));
 }
 
+/** Runs the device until it is told to stop. */
 export async function run(
   values: RunOptionValues,
-  { terminal, stopped }: { terminal: Terminal; stopped: Promise<void> },
+  { terminal, stopped, stop }: { terminal: Terminal; stopped: Promise<void>; stop: () => void },
 ): Promise<number> {
   const running = startFromOptions(values, terminal);
   let failed = false;
   running.on('connectFailed', ({ retryInMs }) => {
     failed ||= retryInMs === null;
   });
-  narrate(running, terminal, values.transport.toUpperCase() + 'S');
+  narrate(running, terminal, `${values.transport.toUpperCase()}S ${running.where}`);
+  const control =
+    values.control === undefined
+      ? null
+      : new ControlChannel({
+          input: process.stdin,
+          output: process.stdout,
+          controlled: {
+            devices: new Map([[running.device.deviceId, running]]),
+            statistics: null,
+          },
+          onStop: stop,
+        });
   await Promise.race([stopped, running.done]);
   await running.stop();
+  control?.close();
   return failed ? EXIT.CONNECT : EXIT.OK;
 }

@@ -18,10 +18,9 @@ export function printableUart(data: Buffer): string {
     return `(hex) ${data.toString('hex')}`;
   }
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
-    character === '\t'
-      ? character
-      : JSON.stringify(character).slice(1, -1) === character
-        ? `\\u{${character.codePointAt(0)!.toString(16)}}`
-        : JSON.stringify(character).slice(1, -1),
+    character === '\t' ? character : (SHORT_ESCAPES[character] ?? codePointEscape(character)),
   );
 }
+
+const SHORT_ESCAPES: Record<string, string> = { '\n': '\\n', '\r': '\\r' };
+const codePointEscape = (character: string): string => `\\u{${character.codePointAt(0)!.toString(16)}}`;

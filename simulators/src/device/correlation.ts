@@ -25,13 +25,17 @@ export interface ReplyAddress {
   refusal: string | null;
 }
 
-const WILDCARD = /[+#\u0000]/;
+/** What a topic name must not hold (MQTT-3.3.2-2, MQTT-1.5.4-2). */
+const FORBIDDEN = ['+', '#', '\u0000'];
 
 /** True for a topic below `server/<deviceId>/`, which is where a device may publish. */
 export function isOwnResponseTopic(deviceId: string, topic: string): boolean {
   const prefix = `${SERVER_LEVEL}/${deviceId}/`;
   return (
-    topic.startsWith(prefix) && topic.length > prefix.length && topic.length <= 256 && !WILDCARD.test(topic)
+    topic.startsWith(prefix) &&
+    topic.length > prefix.length &&
+    topic.length <= 256 &&
+    !FORBIDDEN.some((character) => topic.includes(character))
   );
 }
 

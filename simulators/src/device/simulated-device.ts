@@ -179,6 +179,11 @@ export class SimulatedDevice extends EventEmitter<DeviceEvents> {
     return this.#counters;
   }
 
+  /** Executions by method, counted. */
+  get executed(): Record<string, number> {
+    return this.#log.byMethod;
+  }
+
   /** Drops what is at work; nothing is sent any more for it. */
   abandonWork(): void {
     this.#life += 1;

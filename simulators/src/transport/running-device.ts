@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import type { Faults } from '../device/faults.js';
 import type { DeviceEvents, SimulatedDevice } from '../device/simulated-device.js';
 import { STABLE_SESSION_MS, backoffMs, DEFAULT_BACKOFF, type BackoffLimits } from './backoff.js';
 import { explainConnectError, type ConnectFailure } from './connect-failure.js';
@@ -56,6 +57,11 @@ export class RunningDevice extends EventEmitter<RunningDeviceEvents> {
     });
   }
 
+  /** `host:port` of its broker. */
+  get where(): string {
+    return this.#options.where;
+  }
+
   get connected(): boolean {
     return this.#session !== null;
   }
@@ -77,9 +83,11 @@ export class RunningDevice extends EventEmitter<RunningDeviceEvents> {
     this.#session.drop();
   }
 
-  /** A pending change of `disconnectMeanMs` takes effect at once. */
-  faultsChanged(): void {
-    this.#wake?.();
+  /** Changes the faults that are named, at once. @throws ZodError for a value out of range */
+  setFaults(change: Partial<Faults>): void {
+    this.device.setFaults(change);
+    // Only a live session waits for the next cut; a backoff is not to be cut short.
+    if (this.#session) this.#wake?.();
   }
 
   /** Ends the session politely and starts no other. */
@@ -118,13 +126,18 @@ export class RunningDevice extends EventEmitter<RunningDeviceEvents> {
     const startedAt = performance.now();
     this.#ownDisconnect = null;
     let session: Session;
+    // A session that outlived its connection brings messages ahead of the SUBACK; they wait until there is a
+    // way to answer.
+    let opened!: () => void;
+    const open = new Promise<void>((resolve) => (opened = resolve));
     try {
-      session = await this.#options.open((message) => this.device.handle(message));
+      session = await this.#options.open((message) => open.then(() => this.device.handle(message)));
     } catch (error) {
       const cause = error instanceof Error ? error : new Error(String(error));
       return { kind: 'failed', failure: explainConnectError(cause, this.#options.where) };
     }
     this.#session = session;
+    opened();
     if (this.#stopped) await session.close();
     const hello = this.device.hello();
     const greeted = hello === null || (await session.send(hello, { qos: 1 }));

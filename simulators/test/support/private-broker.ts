@@ -135,7 +135,7 @@ export class PrivateBroker {
     this.#processes = [];
     for (const child of processes.reverse()) {
       if (child.exitCode !== null || child.signalCode !== null) continue;
-      const gone = new Promise((resolve) => child.once('exit', resolve));
+      const gone = new Promise((resolve) => child.once('close', resolve));
       process.kill(-child.pid!, 'SIGKILL');
       await gone;
     }
@@ -148,10 +148,9 @@ export class PrivateBroker {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Adds a device's user while the node runs is not needed: all are in the definitions. */
   #configure(): void {
     const inside = (path: string): string => this.#inside(path);
-    const server = this.pki.issue('localhost', 'DNS:localhost,IP:127.0.0.1');
+    const server = this.pki.issue('localhost', 'DNS:localhost');
     if (this.#kind.root !== null) chownSync(server.key, CHROOT_ID, CHROOT_ID);
     for (const name of ['home', 'mnesia', 'log']) this.#makeOwned(name);
     writeFileSync(join(this.folder, 'enabled_plugins'), '[rabbitmq_mqtt,rabbitmq_auth_mechanism_ssl].\n');

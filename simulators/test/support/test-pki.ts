@@ -29,6 +29,11 @@ export class TestPki {
       `x509 -req -in ${name}.csr -CA rootca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ${name}.ext -out ${name}.pem`,
     );
     chmodSync(join(this.#folder, `${name}.key`), 0o600);
+    return this.pathsOf(name);
+  }
+
+  /** Where the files of a leaf that was issued lie. */
+  pathsOf(name: string): { cert: string; key: string } {
     return { cert: join(this.#folder, `${name}.pem`), key: join(this.#folder, `${name}.key`) };
   }
 
