@@ -100,7 +100,7 @@ const settings = {
   ),
   POSTERN_TOKEN_KEY_FILE: setting(
     text.optional(),
-    'Key that signs access tokens (base64 of 32 bytes, mode 0600). Default: `secrets/token-key` in the data folder.',
+    'Key that signs access tokens (base64 of 32 bytes, mode 0600). Default: `secrets/token.key` in the data folder.',
   ),
   POSTERN_BROKER_PUBLIC_HOST: setting(
     text.optional(),

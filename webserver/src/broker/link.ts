@@ -41,6 +41,8 @@ const HEARTBEAT_S = 10;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Backoff between attempts to reconnect, in ms; jittered, so that many instances do not come at once. */
 const RECONNECT = { initialDelay: 100, maxDelay: 5_000, factor: 2, jitter: 0.5 };
+/** Claims under way at a time: each opens a channel, and the broker allows a connection some 30. */
+const MAX_CLAIMS = 8;
 /** AMQP reply codes. */
 const RESOURCE_LOCKED = 405;
 
@@ -62,6 +64,7 @@ export interface BrokerLinkOptions {
   /** A hint from another instance (or this one) that something cached has changed. */
   readonly onChange: (change: Change) => void;
   readonly onReconnect?: () => void;
+  readonly onUp?: (up: boolean) => void;
 }
 
 interface Live {
@@ -87,6 +90,8 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
   private closing = false;
   private connectedBefore = false;
   private readonly replyQueue: string;
+  private claimsUnderWay = 0;
+  private readonly claimsWaiting: (() => void)[] = [];
 
   constructor(private readonly options: BrokerLinkOptions) {
     this.replyQueue = `postern.gateway.${options.instanceId}.replies`;
@@ -173,6 +178,18 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
 
   /** Ownership is an exclusive queue: RabbitMQ gives it to one connection, and takes it away with it. */
   async claim(deviceId: string): Promise<'owned' | 'elsewhere'> {
+    if (this.claimsUnderWay >= MAX_CLAIMS)
+      await new Promise<void>((resolve) => this.claimsWaiting.push(resolve));
+    this.claimsUnderWay += 1;
+    try {
+      return await this.claimNow(deviceId);
+    } finally {
+      this.claimsUnderWay -= 1;
+      this.claimsWaiting.shift()?.();
+    }
+  }
+
+  private async claimNow(deviceId: string): Promise<'owned' | 'elsewhere'> {
     const live = this.live;
     if (!live) throw new Error('no connection to the broker');
     const queue = ownerQueue(deviceId);
@@ -274,6 +291,7 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
     this.live = { model, calls, replies, lanes };
     if (this.connectedBefore) this.options.onReconnect?.();
     this.connectedBefore = true;
+    this.options.onUp?.(true);
     logger.info({ instanceId: this.instanceId }, 'connected to the broker');
     void this.tryToBecomeWriter(model);
   }
@@ -293,6 +311,7 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
     this.blocked = false;
     this.downReason = reason;
     this.options.presence.writer = false;
+    this.options.onUp?.(false);
     if (this.writerTimer) clearTimeout(this.writerTimer);
     if (wasLive) this.options.logger.warn({ reason }, 'the connection to the broker is lost; reconnecting');
     this.events!.onDown(reason);

@@ -35,6 +35,12 @@ export interface TopicQuestion extends ResourceQuestion {
   readonly routingKey: string;
 }
 
+/** The gateway's user on the broker's management API. It has no virtual host, so that it can open no session. */
+export const MANAGEMENT_USERNAME = 'postern-management';
+
+/** The broker's answer at a login: which rights on the management API come with it. */
+export type UserAnswer = 'deny' | 'allow' | 'allow administrator';
+
 /** The one virtual host. */
 const VHOST = '/';
 
@@ -45,23 +51,48 @@ export const hashDevicePassword = (password: string): string =>
 const sameHash = (a: string, b: string): boolean =>
   a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
 
+export interface DeviceAccessOptions {
+  readonly devices: Pick<DeviceStore, 'findDeviceById' | 'hasValidCertificate'>;
+  /** Password of {@link MANAGEMENT_USERNAME}; without one nobody can use the management API. */
+  readonly managementPassword?: string;
+  readonly clock?: Clock;
+}
+
 export class DeviceAccess {
-  constructor(
-    private readonly devices: Pick<DeviceStore, 'findDeviceById' | 'hasValidCertificate'>,
-    private readonly clock: Clock = systemClock,
-  ) {}
+  private readonly devices: DeviceAccessOptions['devices'];
+  private readonly managementHash: string | null;
+  private readonly clock: Clock;
+
+  constructor(options: DeviceAccessOptions) {
+    this.devices = options.devices;
+    this.managementHash = options.managementPassword ? hashDevicePassword(options.managementPassword) : null;
+    this.clock = options.clock ?? systemClock;
+  }
 
   /** May this user log in? TLS has already proven the certificate, and the broker has taken the name from it. */
-  async user(question: UserQuestion, dialect: AccessDialect): Promise<boolean> {
+  async user(question: UserQuestion, dialect: AccessDialect): Promise<UserAnswer> {
     const { username, password, clientId } = question;
+    if (username === MANAGEMENT_USERNAME) {
+      const known = password !== undefined && clientId === undefined && this.managementHash !== null;
+      return known && sameHash(this.managementHash, hashDevicePassword(password))
+        ? 'allow administrator'
+        : 'deny';
+    }
     const byCertificate = password === undefined || (dialect === 'password-none' && password === 'none');
-    if (username === GATEWAY_COMMON_NAME) return byCertificate && clientId === undefined;
+    if (username === GATEWAY_COMMON_NAME) return byCertificate && clientId === undefined ? 'allow' : 'deny';
+    return (await this.device(question, byCertificate)) ? 'allow' : 'deny';
+  }
+
+  private async device(
+    { username, password, clientId }: UserQuestion,
+    byCertificate: boolean,
+  ): Promise<boolean> {
     if (!isDeviceId(username)) return false;
     if (clientId !== undefined && clientId !== username) return false;
     if (!(await this.devices.hasValidCertificate(username, this.clock.now()))) return false;
     if (byCertificate) return true;
     const device = await this.devices.findDeviceById(username);
-    return device?.passwordHash != null && sameHash(device.passwordHash, hashDevicePassword(password));
+    return device?.passwordHash != null && sameHash(device.passwordHash, hashDevicePassword(password!));
   }
 
   vhost(question: VhostQuestion): boolean {

@@ -26,6 +26,8 @@ export interface PresenceDirectoryOptions {
   readonly clock?: Clock;
   /** A device has a new connection. */
   readonly onConnected?: (deviceId: string) => void;
+  /** How many devices are connected. */
+  readonly onCount?: (connected: number) => void;
   readonly onError?: (error: unknown) => void;
 }
 
@@ -175,7 +177,7 @@ export class PresenceDirectory implements PresenceView {
     const entry = this.entries.get(deviceId);
     if (!entry) return;
     for (const name of entry.connections) this.byConnection.delete(name);
-    if (entry.presence.connected) this.connectedCount -= 1;
+    if (entry.presence.connected) this.count(-1);
     this.entries.delete(deviceId);
     this.dirty.delete(deviceId);
   }
@@ -233,11 +235,16 @@ export class PresenceDirectory implements PresenceView {
     if (!this.writer) this.dirty.clear();
   }
 
+  private count(by: 1 | -1): void {
+    this.connectedCount += by;
+    this.options.onCount?.(this.connectedCount);
+  }
+
   private change(entry: Entry, change: Partial<Presence>): void {
     const before = entry.presence.connected;
     entry.presence = { ...entry.presence, ...change };
     const { deviceId, connected } = entry.presence;
-    if (connected !== before) this.connectedCount += connected ? 1 : -1;
+    if (connected !== before) this.count(connected ? 1 : -1);
     if (connected) for (const tell of [...(this.waiting.get(deviceId) ?? [])]) tell(entry.presence);
     if (!this.writer) return;
     this.dirty.add(deviceId);

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
-import type { AccessDialect, DeviceAccess } from '../domain/device-access.js';
+import type { AccessDialect, DeviceAccess, UserAnswer } from '../domain/device-access.js';
 
 /** A question of the broker, in bytes: names and a routing key of at most 255 bytes each, and some. */
 const MAX_QUESTION_BYTES = 16 * 1024;
@@ -21,47 +21,55 @@ export function createBrokerAuthHandler(
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const { logger } = options;
   return (request, response) => {
-    const answer = (allowed: boolean): void => {
-      const body = allowed ? 'allow' : 'deny';
+    const answer = (body: UserAnswer): void => {
       response.writeHead(200, { 'content-type': 'text/plain', 'content-length': body.length }).end(body);
     };
     const { url = '' } = request;
     readForm(request)
       .then(async (form) => {
-        const allowed = await decide(options, url, form);
-        if (!allowed)
+        const decision = await decide(options, url, form);
+        if (decision === 'deny')
           logger.info({ question: url, username: form.get('username')?.slice(0, 64) }, 'denied the broker');
-        answer(allowed);
+        answer(decision);
       })
       .catch((error: unknown) => {
         logger.error({ err: error, question: url }, 'could not answer the broker: denied');
-        answer(false);
+        answer('deny');
       });
   };
 }
 
-async function decide({ access }: BrokerAuthOptions, url: string, form: URLSearchParams): Promise<boolean> {
+const verdict = (allowed: boolean): UserAnswer => (allowed ? 'allow' : 'deny');
+
+async function decide(
+  { access }: BrokerAuthOptions,
+  url: string,
+  form: URLSearchParams,
+): Promise<UserAnswer> {
   const [, dialectName = '', question] = url.split('/');
   const dialect = DIALECTS[dialectName];
-  if (!dialect) return false;
+  if (!dialect) return 'deny';
   const field = (name: string): string => form.get(name) ?? '';
-  const username = field('username');
   const clientId = form.get('client_id') ?? undefined;
-  const who = { username, vhost: field('vhost'), ...(clientId !== undefined && { clientId }) };
+  const who = {
+    username: field('username'),
+    vhost: field('vhost'),
+    ...(clientId !== undefined && { clientId }),
+  };
   if (question === 'user') {
     const password = form.get('password') ?? undefined;
     return access.user({ ...who, ...(password !== undefined && { password }) }, dialect);
   }
-  if (question === 'vhost') return access.vhost(who);
+  if (question === 'vhost') return verdict(access.vhost(who));
   const resource = {
     ...who,
     resource: field('resource'),
     name: field('name'),
     permission: field('permission'),
   };
-  if (question === 'resource') return access.resource(resource);
-  if (question === 'topic') return access.topic({ ...resource, routingKey: field('routing_key') });
-  return false;
+  if (question === 'resource') return verdict(access.resource(resource));
+  if (question === 'topic') return verdict(access.topic({ ...resource, routingKey: field('routing_key') }));
+  return 'deny';
 }
 
 async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
