@@ -134,7 +134,7 @@ export function deviceConformance(stores: () => StoreUnderTest): void {
       let after: string | null = null;
       let round = 0;
       do {
-        const [page] = await Promise.all([
+        const [page]: [Page<Device>, ...unknown[]] = await Promise.all([
           a.listDevices(ownerId, { limit: 3, after }),
           registered(b, { ownerId, name: `a-${hex(3)}` }),
           registered(b, { ownerId, name: `stay-${hex(3)}z` }),

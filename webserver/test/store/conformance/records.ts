@@ -11,8 +11,8 @@ import type {
   User,
 } from '../../../src/domain/model.js';
 
-/** A time of these years, in ms: records are about it. */
-export const T0 = 1_750_000_000_123;
+/** Records are about this time, in ms. In 2100, so that no real server's TTL index takes them away meanwhile. */
+export const T0 = 4_102_444_800_123;
 export const HOUR = 3_600_000;
 
 export const hex = (bytes = 32) => randomBytes(bytes).toString('hex');
