@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Child } from './child.js';
 import { StackError, StoppedError } from './errors.js';
-import { GatewayClient } from './gateway-client.js';
+import type { GatewayClient } from './gateway-client.js';
 import type { Running } from './keeper.js';
 import type { LogFile } from './log-file.js';
 

@@ -27,6 +27,7 @@ export class Guard {
   async dismiss(): Promise<void> {
     const { pid, exitCode, signalCode } = this.#shell;
     if (pid === undefined || exitCode !== null || signalCode !== null) return;
+    this.#shell.ref();
     const gone = new Promise((resolve) => this.#shell.once('exit', resolve));
     process.kill(-pid, 'SIGKILL');
     await gone;

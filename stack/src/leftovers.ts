@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endLeftoverNode } from '@postern/broker-config';
 import type { DataFolder } from './data-folder.js';
@@ -28,7 +29,7 @@ export async function endLeftovers(folder: Pick<DataFolder, 'path' | 'at'>, runI
       .filter((pid) => stubborn.has(pid)),
     'SIGKILL',
   );
-  await endLeftoverNode(folder.at('broker'));
+  if (existsSync(folder.at('broker'))) await endLeftoverNode(folder.at('broker'));
   return left.length;
 }
 

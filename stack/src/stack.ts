@@ -110,7 +110,7 @@ export class Stack {
     const installation = await detectBroker(settings.rabbitmqHome);
     const ports = await choosePorts(settings);
     const secrets: StackSecrets = {
-      keyFile: folder.at('secrets', 'key-encryption.key'),
+      keyFile: folder.at('secrets', 'key'),
       tokenKeyFile: secretFile(folder, 'token.key'),
       managementPasswordFile: secretFile(folder, 'management.password'),
     };
