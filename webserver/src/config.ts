@@ -96,7 +96,7 @@ const settings = {
   ),
   POSTERN_KEY_FILE: setting(
     text.optional(),
-    'Key that encrypts what is secret at rest (base64 of 32 bytes, mode 0600). Default: `secrets/key` in the data folder.',
+    'Key that encrypts what is secret at rest (base64 of 32 bytes, mode 0600). Default: `secrets/key-encryption.key` in the data folder.',
   ),
   POSTERN_TOKEN_KEY_FILE: setting(
     text.optional(),

@@ -40,7 +40,7 @@ function filesOf(settings: Settings) {
   return {
     caDir: at('ca'),
     registry: at('registry.db'),
-    keyFile: settings.POSTERN_KEY_FILE ?? at('secrets', 'key'),
+    keyFile: settings.POSTERN_KEY_FILE ?? at('secrets', 'key-encryption.key'),
     tokenKeyFile: settings.POSTERN_TOKEN_KEY_FILE ?? at('secrets', 'token.key'),
     httpsCert: settings.POSTERN_HTTPS_CERT_FILE ?? at('tls', 'https.pem'),
     httpsKey: settings.POSTERN_HTTPS_KEY_FILE ?? at('tls', 'https.key.pem'),

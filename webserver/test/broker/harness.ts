@@ -51,7 +51,7 @@ export interface Instance {
 export interface Registered {
   readonly id: string;
   readonly password: string;
-  readonly credentials: { caFile: string; certFile: string; keyFile: string };
+  readonly credentials: { ca: string; cert: string; key: string };
 }
 
 /** A real broker that asks a real registry, with gateway instances and devices on it. */
@@ -75,10 +75,9 @@ export class BrokerHarness {
     this.store = await openSqliteStore({ file: join(this.dir, 'registry.db') });
     this.cleanups.push(() => this.store.close());
     const access = new DeviceAccess({ devices: this.store, managementPassword: MANAGEMENT_PASSWORD });
-    const auth = createServer(createBrokerAuthHandler({ access, logger: pino({ level: process.env['TEST_LOG'] ?? 'silent' }) })).listen(
-      0,
-      '127.0.0.1',
-    );
+    const auth = createServer(
+      createBrokerAuthHandler({ access, logger: pino({ level: process.env['TEST_LOG'] ?? 'silent' }) }),
+    ).listen(0, '127.0.0.1');
     await new Promise((resolve) => auth.once('listening', resolve));
     this.cleanups.push(() => {
       auth.closeAllConnections();
@@ -196,9 +195,9 @@ export class BrokerHarness {
       id,
       password,
       credentials: {
-        caFile: this.write('rootca.pem', this.authority.rootCaPem),
-        certFile: this.write(`${id}/chain.pem`, issued.chainPem),
-        keyFile: this.write(`${id}/key.pem`, issued.privateKeyPem!),
+        ca: this.write('rootca.pem', this.authority.rootCaPem),
+        cert: this.write(`${id}/chain.pem`, issued.chainPem),
+        key: this.write(`${id}/key.pem`, issued.privateKeyPem!),
       },
     };
   }
