@@ -109,8 +109,8 @@ describe('postern-simulator', () => {
       expect(await device.line('UART')).toBe('UART: Hello\\u{1b}[2J\\n\\u{202e}');
       device.signal(signal);
       expect(await device.exited).toBe(0);
+      gateway.returned.length = 0;
       await until('the broker knows that it left', () => {
-        gateway.returned.length = 0;
         gateway.publish(lamp, 'get_status', {});
         return gateway.returned.length > 0;
       });
@@ -189,7 +189,10 @@ describe('postern-simulator', () => {
 
     device.tell({ do: 'disconnect', id: 7, pauseMs: 10 });
     await device.event({ event: 'disconnected', reason: 'cut on demand' });
-    await until('it is back', () => device.out.filter((line) => line.includes('"connected"')).length === 2);
+    await until(
+      'it is back',
+      () => device.out.filter((line) => line.includes('"event":"connected"')).length === 2,
+    );
     device.tell({ do: 'stop', id: 8 });
     expect(await device.exited).toBe(0);
   });
