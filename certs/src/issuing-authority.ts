@@ -122,7 +122,7 @@ export class IssuingAuthority implements Authority {
 }
 
 async function leafKey(source: KeySource): Promise<{ key: LeafKey; privateKeyPem?: string }> {
-  if (source.csrPem !== undefined) return { key: await keyOfCsr(source.csrPem) };
+  if (source.csrPem !== undefined) return { key: keyOfCsr(source.csrPem) };
   if (source.publicKeyPem !== undefined) return { key: keyOfPem(source.publicKeyPem) };
   const pair = await makeKeyPair(source.keyType ?? 'ec-p256');
   return { key: checkPublicKey(pair.publicKey), privateKeyPem: privateKeyPem(pair.privateKey) };

@@ -1,8 +1,8 @@
-import { createHash, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, verify, X509Certificate, type KeyObject } from 'node:crypto';
 import type { KeyType } from '@postern/protocol';
+import * as der from './der.js';
 import { CertsError } from './errors.js';
 import { MAX_CSR_CHARS, RSA_MODULUS_BITS, RSA_PUBLIC_EXPONENT } from './limits.js';
-import { x509 } from './x509.js';
 
 /** A key or a certificate request that cannot be certified; the message says what would be right. */
 export class CsrError extends CertsError {
@@ -20,8 +20,23 @@ export interface LeafKey {
 
 /** SubjectPublicKeyInfo of P-256 by its OID, up to the uncompressed point (RFC 5480 2). */
 const P256_SPKI_PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex');
-const SIGNATURES = new Set(['ECDSA', 'RSASSA-PKCS1-v1_5']);
-const HASHES = new Set(['SHA-256', 'SHA-384', 'SHA-512']);
+
+/** What a request may be signed by: the AlgorithmIdentifier, DER, and its hash and key (RFC 5758 3.2, RFC 4055 5). */
+const SIGNATURES = new Map(
+  [
+    { oid: '1.2.840.10045.4.3.2', hash: 'sha256', keyType: 'ec-p256' },
+    { oid: '1.2.840.10045.4.3.3', hash: 'sha384', keyType: 'ec-p256' },
+    { oid: '1.2.840.10045.4.3.4', hash: 'sha512', keyType: 'ec-p256' },
+    { oid: '1.2.840.113549.1.1.11', hash: 'sha256', keyType: 'rsa-2048' },
+    { oid: '1.2.840.113549.1.1.12', hash: 'sha384', keyType: 'rsa-2048' },
+    { oid: '1.2.840.113549.1.1.13', hash: 'sha512', keyType: 'rsa-2048' },
+  ].map(({ oid, hash, keyType }) => {
+    const parameters = keyType === 'ec-p256' ? [] : [der.nullValue()];
+    return [der.sequence(der.oid(oid), ...parameters).toString('hex'), { hash, keyType }];
+  }),
+);
+/** PKCS#10 has one version, and it is 0 (RFC 2986 4.1). */
+const VERSION = der.integerFromHex('00');
 const CSR_LABELS = 'CERTIFICATE REQUEST|NEW CERTIFICATE REQUEST';
 
 export function checkPublicKey(key: KeyObject): LeafKey {
@@ -52,22 +67,19 @@ export function checkPublicKey(key: KeyObject): LeafKey {
 }
 
 /** The key of a PKCS#10 request that proves its possession (RFC 2986 4.2). All else that it asks for is left out. */
-export async function keyOfCsr(csrPem: string): Promise<LeafKey> {
+export function keyOfCsr(csrPem: string): LeafKey {
   const request = parseCsr(csrPem);
-  let algorithm;
-  try {
-    algorithm = request.signatureAlgorithm as { name: string; hash?: { name: string } };
-  } catch (error) {
-    throw new CsrError('The certificate request is signed by an unknown algorithm.', { cause: error });
-  }
-  if (!SIGNATURES.has(algorithm.name) || !HASHES.has(algorithm.hash?.name ?? '')) {
+  const algorithm = SIGNATURES.get(Buffer.from(request.signatureAlgorithm).toString('hex'));
+  if (algorithm === undefined) {
     throw new CsrError('The certificate request must be signed by ECDSA or RSA (PKCS#1 v1.5) with SHA-2.');
   }
+  const publicKey = publicKeyOf(Buffer.from(request.spki));
   // Before the signature, because checking one of a huge key is what an attacker would like to have done.
-  const key = checkPublicKey(publicKeyOf(Buffer.from(request.publicKey.rawData)));
-  if (!(await verifies(request))) {
-    throw new CsrError("The certificate request's signature is not by the key that it holds.");
-  }
+  const key = checkPublicKey(publicKey);
+  const fits =
+    key.keyType === algorithm.keyType &&
+    verify(algorithm.hash, request.signed, { key: publicKey, dsaEncoding: 'der' }, request.signature);
+  if (!fits) throw new CsrError("The certificate request's signature is not by the key that it holds.");
   return key;
 }
 
@@ -85,7 +97,19 @@ export function keyOfPem(pem: string): LeafKey {
   return checkPublicKey(key);
 }
 
-function parseCsr(csrPem: string): x509.Pkcs10CertificateRequest {
+interface ParsedCsr {
+  /** CertificationRequestInfo, byte for byte as it was signed. */
+  readonly signed: Uint8Array;
+  readonly spki: Uint8Array;
+  readonly signatureAlgorithm: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/**
+ * CertificationRequest (RFC 2986 4.2). Read here rather than by @peculiar/x509, which overlooks trailing
+ * bytes and takes an ECDSA signature with digits too many.
+ */
+function parseCsr(csrPem: string): ParsedCsr {
   const match = new RegExp(
     `^\\s*-----BEGIN (${CSR_LABELS})-----([A-Za-z0-9+/=\\s]+)-----END \\1-----\\s*$`,
   ).exec(csrPem.length > MAX_CSR_CHARS ? '' : csrPem);
@@ -95,7 +119,19 @@ function parseCsr(csrPem: string): x509.Pkcs10CertificateRequest {
     );
   }
   try {
-    return new x509.Pkcs10CertificateRequest(Buffer.from(match[2], 'base64'));
+    const [request] = children(Buffer.from(match[2], 'base64'), [0x30]);
+    const [info, algorithm, signature] = children(request?.content, [0x30, 0x30, 0x03]);
+    const [version, , spki] = children(info?.content, [0x02, 0x30, 0x30, 0xa0]);
+    const [unusedBits, ...bytes] = signature?.content ?? [];
+    if (!info || !algorithm || !version || !spki || unusedBits !== 0 || !VERSION.equals(version.whole)) {
+      throw new RangeError('not a version 1 request');
+    }
+    return {
+      signed: info.whole,
+      spki: spki.whole,
+      signatureAlgorithm: algorithm.whole,
+      signature: Uint8Array.from(bytes),
+    };
   } catch (error) {
     throw new CsrError('The certificate request is no PKCS#10 (RFC 2986), or it is damaged.', {
       cause: error,
@@ -103,13 +139,13 @@ function parseCsr(csrPem: string): x509.Pkcs10CertificateRequest {
   }
 }
 
-async function verifies(request: x509.Pkcs10CertificateRequest): Promise<boolean> {
-  try {
-    return await request.verify();
-  } catch {
-    // WebCrypto throws where key and algorithm do not fit each other, or a point is not on the curve.
-    return false;
+/** The elements within, which must be these and no others. */
+function children(content: Uint8Array | undefined, tags: readonly number[]): der.Element[] {
+  const found = [...der.elements(content ?? new Uint8Array())];
+  if (found.length !== tags.length || found.some(({ tag }, position) => tag !== tags[position])) {
+    throw new RangeError('not the elements that were expected');
   }
+  return found;
 }
 
 function publicKeyOf(spki: Buffer): KeyObject {
