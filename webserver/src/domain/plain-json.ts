@@ -7,14 +7,13 @@ export const MAX_JSON_DEPTH = 32;
 const invalid = (path: string, message: string): ExpectedError =>
   new ExpectedError('VALIDATION_FAILED', { detail: `${path} ${message}.`, errors: [{ path, message }] });
 
-/** Refuses what no device should get: too deep, too large once written, or with keys that poison JavaScript objects. */
+/** Refuses what no device should get: too deep, or too large once written. */
 export function assertPlainJson(value: JsonObject, path: string): void {
   let level: object[] = [value];
   for (let depth = 1; level.length > 0; depth += 1) {
     if (depth > MAX_JSON_DEPTH) throw invalid(path, `must be at most ${MAX_JSON_DEPTH} levels deep`);
     const next: object[] = [];
     for (const object of level) {
-      if (Object.hasOwn(object, '__proto__')) throw invalid(path, 'must not hold a key "__proto__"');
       for (const item of Object.values(object))
         if (typeof item === 'object' && item !== null) next.push(item as object);
     }

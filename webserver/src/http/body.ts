@@ -53,12 +53,31 @@ export function readBody(req: IncomingMessage): Promise<Buffer> {
 export function parseJson(body: Buffer): unknown {
   if (body.length === 0) return undefined;
   if (!isUtf8(body)) throw malformed('it is not UTF-8');
+  const text = body.toString('utf8');
+  let value: unknown;
   try {
-    return JSON.parse(body.toString('utf8'));
+    value = JSON.parse(text);
   } catch (error) {
     // V8's message quotes the body; the position is all that the sender needs.
     const position = /position (\d+)/.exec((error as Error).message)?.[1];
     throw malformed(position === undefined ? 'it ends too early' : `look at character ${position}`);
+  }
+  // Few bodies hold either; the walk is for those.
+  if (text.includes('__proto__') || text.includes('\\u')) refusePoison(value);
+  return value;
+}
+
+/** A key `__proto__` turns into a prototype wherever such an object is copied carelessly. */
+function refusePoison(value: unknown): void {
+  const left: unknown[] = [value];
+  for (let item = left.pop(); item !== undefined; item = left.pop()) {
+    if (typeof item !== 'object' || item === null) continue;
+    if (Object.hasOwn(item, '__proto__'))
+      throw new ExpectedError('VALIDATION_FAILED', {
+        detail: 'The body must not hold a key "__proto__".',
+        errors: [{ path: 'body', message: 'must not hold a key "__proto__"' }],
+      });
+    for (const inner of Object.values(item)) if (inner !== undefined) left.push(inner);
   }
 }
 

@@ -211,7 +211,8 @@ export class Pipeline {
     }
     // The flat calls' clients are not asked for a media type; their bodies are objects, on GET as well.
     if (encoded(req)) throw new ExpectedError('UNSUPPORTED_MEDIA_TYPE');
-    const value = raw ? (parseJson(raw) ?? {}) : {};
+    const parsed = raw ? parseJson(raw) : undefined;
+    const value = parsed === undefined ? {} : parsed;
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw new ExpectedError('MALFORMED_JSON', { detail: 'The body must be one JSON object.' });
     return value;
