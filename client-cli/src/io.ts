@@ -5,6 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 export type Input = Readable & {
   isTTY?: boolean;
   setRawMode?: (on: boolean) => unknown;
+  ref?: () => unknown;
   unref?: () => unknown;
 };
 /** A stream to write to, with what a terminal adds. */

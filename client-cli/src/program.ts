@@ -50,16 +50,19 @@ export function buildProgram(io: Io): Command {
   addCompletion(program, bind);
   addHelp(program, bind);
   for (const command of everyCommand(program)) {
-    command.exitOverride().configureOutput({
-      writeOut: (text) => void io.stdout.write(text),
-      // Errors are reported in one place; help that is printed for want of a command goes to stderr.
-      writeErr: (text) => void io.stderr.write(text),
-      outputError: () => undefined,
-      getOutHelpWidth: () => (io.stdout.isTTY === true ? (io.stdout.columns ?? 80) : 100),
-      getErrHelpWidth: () => (io.stderr.isTTY === true ? (io.stderr.columns ?? 80) : 100),
-      getOutHasColors: () => false,
-      getErrHasColors: () => false,
-    });
+    command
+      .helpCommand(false)
+      .exitOverride()
+      .configureOutput({
+        writeOut: (text) => void io.stdout.write(text),
+        // Errors are reported in one place; help that is printed for want of a command goes to stderr.
+        writeErr: (text) => void io.stderr.write(text),
+        outputError: () => undefined,
+        getOutHelpWidth: () => (io.stdout.isTTY === true ? (io.stdout.columns ?? 80) : 100),
+        getErrHelpWidth: () => (io.stderr.isTTY === true ? (io.stderr.columns ?? 80) : 100),
+        getOutHasColors: () => false,
+        getErrHasColors: () => false,
+      });
   }
   return program;
 }

@@ -1,6 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
 import { InterruptedError, UsageError } from './errors.js';
-import type { Io } from './io.js';
+import type { Input, Io } from './io.js';
 
 /** What can be read from stdin in place of a prompt or an argument, in bytes. */
 export const MAX_STDIN_BYTES = 64 * 1024;
@@ -14,9 +14,10 @@ export async function prompt(
   options: { hidden: boolean },
 ): Promise<string> {
   const { stdin, stderr } = io;
-  stderr.write(question);
+  stdin.ref?.();
   stdin.setRawMode?.(true);
   try {
+    stderr.write(question);
     return await readEdited(io, options.hidden);
   } finally {
     stdin.setRawMode?.(false);
@@ -25,6 +26,9 @@ export async function prompt(
     stderr.write('\n');
   }
 }
+
+/** What came with a line and belongs to the next prompt. */
+const typedAhead = new WeakMap<Input, string>();
 
 /**
  * One line of a terminal in raw mode. Raw also where the line is shown: one reader for both means that what was
@@ -51,7 +55,7 @@ function readEdited({ stdin, stderr }: Pick<Io, 'stdin' | 'stderr'>, hidden: boo
         if (key === '\r' || key === '\n') {
           const ahead = text.slice(done);
           return settle(() => {
-            if (ahead !== '') stdin.unshift(Buffer.from(ahead, 'utf8'));
+            typedAhead.set(stdin, ahead);
             resolve(line);
           });
         }
@@ -73,6 +77,9 @@ function readEdited({ stdin, stderr }: Pick<Io, 'stdin' | 'stderr'>, hidden: boo
     stdin.on('data', onData);
     stdin.on('end', onEnd);
     stdin.on('error', onError);
+    const ahead = typedAhead.get(stdin) ?? '';
+    typedAhead.delete(stdin);
+    if (ahead !== '') onData(Buffer.from(ahead, 'utf8'));
     stdin.resume();
   });
 }

@@ -75,3 +75,17 @@ export function* everyNode(node: CommandNode): Generator<CommandNode> {
   yield node;
   for (const child of node.children) yield* everyNode(child);
 }
+
+/** Each option once, by its flag: one flag takes the same everywhere. */
+export function everyOption(tree: CommandNode): OptionNode[] {
+  const byFlag = new Map<string, OptionNode>();
+  for (const { options } of everyNode(tree)) for (const option of options) byFlag.set(option.flag, option);
+  return [...byFlag.values()];
+}
+
+/** What is taken, as the scripts write it: `=word word`, or the kind. Quoted for a shell. */
+export const takes = (taken: Taken): string =>
+  quoted(taken.kind === 'words' ? `=${taken.words.join(' ')}` : taken.kind);
+
+/** In single quotes, for bash, zsh and fish. The texts are ours: they hold neither backslash nor line break. */
+export const quoted = (text: string): string => `'${text.replaceAll("'", '’')}'`;

@@ -130,7 +130,7 @@ function adviceOn(details: ProblemDetails, { device }: Subject): string[] {
 
 /** An argument as one would type it in a shell. */
 export function shellWord(text: string): string {
-  return /^[A-Za-z0-9._@:+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  return /^[A-Za-z0-9._@:+/-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** Null where it is no JSON. */

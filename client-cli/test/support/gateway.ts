@@ -102,12 +102,11 @@ export class TestGateway {
       server.once('error', reject);
       server.listen(port, '127.0.0.1', resolve);
     });
+    gateway.port = (server.address() as AddressInfo).port;
     return gateway;
   }
 
-  get port(): number {
-    return (this.server.address() as AddressInfo).port;
-  }
+  port = 0;
   get url(): string {
     return `https://localhost:${this.port}`;
   }
@@ -171,6 +170,13 @@ export class TestGateway {
         error instanceof Refusal ? error : new Refusal('INTERNAL', { detail: String(error) }),
       );
     }
+  }
+
+  /** Lets a request that a fault has kept go on to its route. */
+  answer(request: IncomingMessage, response: ServerResponse, body: unknown): void {
+    const { status, body: content } = this.route(request, body);
+    response.writeHead(status, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(content));
   }
 
   private refuse(response: ServerResponse, { code, more }: Refusal): void {
