@@ -14,8 +14,6 @@ const port = z.int().min(1).max(65_535);
 /** IPv4 or IPv6 literal: a name could resolve to more than was meant. */
 const bindAddress = z.union([z.ipv4(), z.ipv6()]);
 
-const LOOPBACK_HOSTS = new Set(['127.0.0.1', '[::1]', 'localhost']);
-
 /** Limits of the broker. Each has a unit, a default, bounds, and the reason for it. */
 export const brokerLimitsSchema = z.strictObject({
   /** Largest MQTT packet and AMQP message, bytes. The largest payload of the contract is 64 KiB (base64 and JSON
@@ -67,7 +65,7 @@ export const brokerConfigOptionsSchema = z.strictObject({
   amqps: z.strictObject({ address: bindAddress.default('0.0.0.0'), port: port.default(5671) }),
   /** Management API, plain HTTP on 127.0.0.1 alone. */
   management: z.strictObject({ port }),
-  /** Where the broker asks who may do what: `<url>/user`, `/vhost`, `/resource`, `/topic` (POST forms). */
+  /** Where the broker asks who may do what: `<url>/user`, `/vhost`, `/resource`, `/topic` (POST forms over TLS). */
   authBackend: z.strictObject({
     url: z.url().transform((value, context) => {
       const url = new URL(value);
@@ -75,24 +73,22 @@ export const brokerConfigOptionsSchema = z.strictObject({
         context.addIssue({ code: 'custom', message });
         return z.NEVER;
       };
-      if (url.protocol !== 'http:' && url.protocol !== 'https:') return bad('must be an http or https URL');
-      if (url.protocol === 'http:' && !LOOPBACK_HOSTS.has(url.hostname))
-        return bad('plain http is for 127.0.0.1 alone; use https elsewhere');
+      // Over plain http, whoever takes the port while the gateway is down would decide who may do what.
+      if (url.protocol !== 'https:') return bad('must be an https URL, also on loopback');
       if (url.username || url.password || url.search || url.hash)
         return bad('must hold neither credentials nor a query');
       if (!url.port) return bad('must name the port');
       return url.href.replace(/\/+$/, '');
     }),
-    /** For https: who the gateway must be, and the certificate that the broker shows it. */
-    tls: z
-      .strictObject({
-        caFile: absolutePath,
-        certFile: absolutePath,
-        keyFile: absolutePath,
-        /** Name that the gateway's certificate must carry; by default the host of `url`. */
-        serverName: z.string().optional(),
-      })
-      .optional(),
+    /** Who the gateway must be, and the certificate that the broker shows it. */
+    tls: z.strictObject({
+      caFile: absolutePath,
+      /** A client certificate, leaf first, then the issuing CA. */
+      certFile: absolutePath,
+      keyFile: absolutePath,
+      /** Name that the gateway's certificate must carry: by default the URL's host, on loopback `localhost`. */
+      serverName: z.string().optional(),
+    }),
     /**
      * How long an answer about a vhost, resource or topic counts, milliseconds. Logins are never cached.
      * Bounds how long a live session keeps a right that was taken away without closing the session.
@@ -118,11 +114,6 @@ export function resolveBrokerConfig(options: BrokerConfigOptions): ResolvedBroke
     throw new BrokerConfigError(`The broker's configuration is not right: ${problems.join('; ')}`);
   }
   const config = parsed.data;
-  if (config.authBackend.url.startsWith('https:') && !config.authBackend.tls) {
-    throw new BrokerConfigError(
-      'authBackend.tls: an https authBackend.url needs caFile, certFile and keyFile',
-    );
-  }
   const ports = [config.mqtts.port, config.amqps.port, config.management.port];
   if (new Set(ports).size !== ports.length) {
     throw new BrokerConfigError(

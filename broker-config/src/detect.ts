@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync, statSync, type Stats } from 'node:fs';
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -44,8 +44,16 @@ const USUAL_PLACES = [
   '/opt/homebrew/opt/rabbitmq',
 ];
 
-const isDirectory = (path: string): boolean =>
-  statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+/** Null where there is nothing, or nothing that this user may look at. */
+function statOrNull(path: string): Stats | null {
+  try {
+    return statSync(path);
+  } catch {
+    return null;
+  }
+}
+
+const isDirectory = (path: string): boolean => statOrNull(path)?.isDirectory() ?? false;
 
 /** The release's own version: the name of its `rabbit` plugin, packed (`.ez`) or not. */
 function versionOf(home: string): BrokerVersion | null {
@@ -80,7 +88,7 @@ export function findProgram(name: string, path = process.env['PATH'] ?? ''): str
   const folders = [...path.split(delimiter).filter(Boolean), '/usr/local/sbin', '/usr/sbin', '/sbin'];
   for (const folder of folders) {
     const file = join(folder, name);
-    if (statSync(file, { throwIfNoEntry: false })?.isFile()) return file;
+    if (statOrNull(file)?.isFile()) return file;
   }
   return null;
 }

@@ -165,7 +165,7 @@ export class BrokerNode {
     const rendered = renderBrokerConfig(options, join(dataDir, 'config'));
     const config = rendered.resolved;
     checkTlsFiles('tls', config.tls);
-    if (config.authBackend.tls) checkTlsFiles('authBackend.tls', config.authBackend.tls);
+    checkTlsFiles('authBackend.tls', config.authBackend.tls);
     try {
       this.#folder = prepareDataFolder(dataDir);
       for (const name of BROKER_CONFIG_FILES)

@@ -54,10 +54,12 @@ export function renderBrokerConfig(options: BrokerConfigOptions, configDir: stri
     );
   }
   const { tls, authBackend, limits } = config;
-  const authHost = new URL(authBackend.url).hostname.replace(/^\[|\]$/g, '');
+  const authHost = new URL(authBackend.url).hostname;
+  // Erlang 25 takes a server name for a DNS name, never for an address.
+  const authServerName = authHost === '127.0.0.1' || authHost === '[::1]' ? 'localhost' : authHost;
   const input: TemplateInput = {
     version,
-    flags: { crl: tls.crlDir !== undefined, authOverTls: authBackend.tls !== undefined },
+    flags: { crl: tls.crlDir !== undefined },
     values: {
       ...limits,
       sessionExpiryMs: limits.sessionExpirySeconds * 1000,
@@ -73,10 +75,10 @@ export function renderBrokerConfig(options: BrokerConfigOptions, configDir: stri
       certFile: erlangString(tls.certFile),
       keyFile: erlangString(tls.keyFile),
       crlDir: erlangString(tls.crlDir ?? ''),
-      authCaFile: erlangString(authBackend.tls?.caFile ?? ''),
-      authCertFile: erlangString(authBackend.tls?.certFile ?? ''),
-      authKeyFile: erlangString(authBackend.tls?.keyFile ?? ''),
-      authServerName: erlangString(authBackend.tls?.serverName ?? authHost),
+      authCaFile: erlangString(authBackend.tls.caFile),
+      authCertFile: erlangString(authBackend.tls.certFile),
+      authKeyFile: erlangString(authBackend.tls.keyFile),
+      authServerName: erlangString(authBackend.tls.serverName ?? authServerName),
     },
   };
   const render = (name: BrokerConfigFile): string =>
