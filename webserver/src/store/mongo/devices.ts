@@ -3,6 +3,7 @@ import { DEVICE_NAME_INDEX, DEVICE_SLOT_INDEX } from './collections.js';
 import type { MongoContext } from './context.js';
 import {
   certificateStatesDocument,
+  counterDocument,
   fromCertificate,
   read,
   revokedDocument,
@@ -200,7 +201,7 @@ export function deviceStore({ devices, counters, run }: MongoContext): DeviceSto
               { $inc: { value: 1 } },
               { upsert: true, returnDocument: 'before' },
             );
-            return { value: (before?.value ?? 0) + 1 };
+            return { value: before ? read(counterDocument, before, 'counters').value + 1 : 1 };
           } catch (error) {
             // Two were first at once.
             if (duplicateIndex(error) !== null) return null;

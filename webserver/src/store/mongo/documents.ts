@@ -132,6 +132,8 @@ export const idempotencyDocument = z.object({
 });
 export type IdempotencyDocument = z.infer<typeof idempotencyDocument> & Perishable;
 
+export const counterDocument = z.object({ value: z.int() });
+
 /** The document as one of ours, or a sentence that says which is not. Values are not quoted: they may be secret. */
 export function read<T>(schema: z.ZodType<T>, document: unknown, collection: string): T {
   const result = schema.safeParse(document);

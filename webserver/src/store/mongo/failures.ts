@@ -1,4 +1,5 @@
 import {
+  MongoBulkWriteError,
   MongoClientClosedError,
   MongoDriverError,
   MongoExpiredSessionError,
@@ -61,6 +62,10 @@ export function translate(error: unknown, place: string): unknown {
 
 function isUnavailable(error: unknown): error is Error {
   if (error instanceof MongoWriteConcernError) return true;
+  // The driver puts a lost connection within insertMany and bulkWrite into this one too: it has no code then.
+  if (error instanceof MongoBulkWriteError && error.result.getWriteErrorCount() === 0) {
+    return error.code === undefined || UNAVAILABLE_CODES.has(error.code);
+  }
   if (error instanceof MongoServerError) {
     return UNAVAILABLE_CODES.has(error.code) || error.hasErrorLabel('RetryableWriteError');
   }

@@ -54,6 +54,7 @@ export class Connection {
   readonly prepared: string[] = [];
   private readonly database: DriverDatabase;
 
+  /** Use {@link open} where another process may hold the file's lock. */
   constructor(
     readonly file: string,
     durability: Durability,
@@ -65,8 +66,13 @@ export class Connection {
       this.pragma(`synchronous = ${durability.toUpperCase()}`);
     } catch (error) {
       this.database.close();
-      throw translate(error, file);
+      throw error;
     }
+  }
+
+  /** Waits where another process has the file locked, as while it turns the write-ahead log on. */
+  static open(file: string, durability: Durability): Promise<Connection> {
+    return patiently(file, () => new Connection(file, durability));
   }
 
   get inTransaction(): boolean {

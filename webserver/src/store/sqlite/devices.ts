@@ -49,7 +49,7 @@ export function deviceStore({ durable, read, write }: SqliteContext): DeviceStor
        AND EXISTS (SELECT 1 FROM devices WHERE id = ? AND removed_at IS NULL) LIMIT 1`,
   );
   const revoked = durable.prepare(
-    'SELECT serial, revoked_at, revocation_reason FROM certificates WHERE revoked_at IS NOT NULL AND not_after >= ? ORDER BY serial',
+    'SELECT serial, revoked_at, revocation_reason FROM certificates INDEXED BY certificates_by_revocation WHERE revoked_at IS NOT NULL AND not_after >= ? ORDER BY serial',
   );
   const countUp = durable.prepare(
     "INSERT INTO counters (name, value) VALUES ('crl', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",

@@ -27,7 +27,10 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const file = resolve(options.file);
   const busyLimitMs = options.busyLimitMs ?? BUSY_LIMIT_MS;
   const durable = await openRegistry(file);
-  const relaxed = new Connection(file, 'normal');
+  const relaxed = await Connection.open(file, 'normal').catch((error: unknown) => {
+    durable.close();
+    throw error;
+  });
   const writes = new WriteQueue(durable, busyLimitMs);
   const soonWrites = new WriteQueue(relaxed, busyLimitMs);
   const { ino: inode } = statSync(file);

@@ -21,7 +21,7 @@ export async function openRegistry(file: string): Promise<Connection> {
   }
   let connection: Connection | undefined;
   try {
-    connection = new Connection(file, 'full');
+    connection = await Connection.open(file, 'full');
     await patiently(file, () => identify(connection as Connection));
     await patiently(file, () => useWriteAheadLog(connection as Connection));
     await migrate(connection, MIGRATIONS);
@@ -66,7 +66,7 @@ async function create(file: string): Promise<void> {
   const draft = `${file}.new-${randomBytes(6).toString('hex')}`;
   await (await open(draft, 'wx', 0o600)).close();
   try {
-    const connection = new Connection(draft, 'full');
+    const connection = await Connection.open(draft, 'full');
     try {
       connection.pragma(`application_id = ${APPLICATION_ID}`);
       await migrate(connection, MIGRATIONS);

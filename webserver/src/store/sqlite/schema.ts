@@ -68,7 +68,9 @@ export const MIGRATIONS: readonly string[] = [
     CHECK ((revoked_at IS NULL) = (revocation_reason IS NULL))
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX certificates_by_device ON certificates (device_id, issued_at);
-  CREATE INDEX certificates_by_revocation ON certificates (not_after) WHERE revoked_at IS NOT NULL;
+  -- The CRL's entries, in its order.
+  CREATE INDEX certificates_by_revocation ON certificates (serial, not_after, revoked_at, revocation_reason)
+    WHERE revoked_at IS NOT NULL;
 
   -- The bulk of the file, apart from what each login of a device reads.
   CREATE TABLE certificate_chains (
