@@ -12,6 +12,8 @@ const MAIN = fileURLToPath(new URL('../../webserver/dist/main.js', import.meta.u
 /** A gateway serves within a second or two; a Raspberry Pi takes several times that. Milliseconds. */
 const START_TIMEOUT_MS = 60_000;
 const POLL_MS = 50;
+/** Readiness is asked for less often: each question is a line in the gateway's log. */
+const READY_POLL_MS = 200;
 /** Lines of its log that are shown when it does not come up. */
 const LOG_LINES = 8;
 
@@ -76,7 +78,7 @@ export async function untilReady(clients: readonly GatewayClient[], stop: AbortS
           'GATEWAY_NOT_READY',
           `The gateway runs, but is not ready after ${START_TIMEOUT_MS / 1000} s: ${answer?.body ?? 'no answer'}`,
         );
-      await delay(POLL_MS);
+      await delay(READY_POLL_MS);
     }
   }
 }

@@ -94,8 +94,8 @@ export class Keeper {
           happened = `${Name} did not come back: ${reasonOf(error)}`;
         }
       }
-      say(`${Name} is back.`);
       onRestart();
+      say(`${Name} is back.`);
     }
   }
 }
