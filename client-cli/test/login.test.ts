@@ -10,7 +10,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeCa, makeServerCertificate } from './support/certificates.js';
-import type { Shell} from './support/cli.js';
+import type { Shell } from './support/cli.js';
 import { LAUNCHER, PASSWORD, ended, until } from './support/cli.js';
 import { TestGateway } from './support/gateway.js';
 import { onTerminal } from './support/pty.js';

@@ -31,7 +31,9 @@ export const addSignup: Verb = (parent, bind) => {
       const begun = options.login ? await beginLogin(ctx, target, checked.data) : null;
       ctx.out.result({ account, profile: begun?.name ?? null, gateway: target.gateway }, () => {
         ctx.out.line(`Account ${account.username} is made on ${target.gateway}.`);
-        if (begun !== null) ctx.out.line(`Logged in (profile ${begun.name}).`);
+        if (begun === null) return;
+        ctx.out.line(`Logged in (profile ${begun.name}).`);
+        if (target.caSource !== null) ctx.out.note(`Its CA is pinned: ${target.caSource}`);
       });
     }),
   );
