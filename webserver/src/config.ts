@@ -82,6 +82,14 @@ const settings = {
     port.default(15_680),
     'Port on 127.0.0.1 where the broker asks who may do what; 0 takes a free one.',
   ),
+  POSTERN_BROKER_AUTH_CERT_FILE: setting(
+    text.optional(),
+    'Certificate chain shown to the broker there, PEM, for `localhost`. Default: `tls/broker-auth.pem` in the data folder.',
+  ),
+  POSTERN_BROKER_AUTH_KEY_FILE: setting(
+    text.optional(),
+    'Private key to it, PEM, mode 0600. Default: `tls/broker-auth.key.pem` in the data folder.',
+  ),
   POSTERN_MANAGEMENT_URL: setting(
     url('http:', 'https:').optional(),
     "The broker's management API. Without it the sessions of revoked devices live on until they end.",

@@ -49,8 +49,8 @@ interface Outgoing {
 
 /** What every route passes through: headers, body, authentication, validation, answer, and the line in the log. */
 export class Pipeline {
-  private readonly secureApi: (req: Request, res: Response) => void;
-  private readonly securePage: (req: Request, res: Response) => void;
+  private readonly secureApi: readonly string[];
+  private readonly securePage: readonly string[];
   private shuttingDown = false;
   private open = 0;
 
@@ -106,7 +106,7 @@ export class Pipeline {
     req: Request,
     res: Response,
     route: Pick<Route, 'style' | 'path' | 'ngFields'> & { close?: boolean },
-    secure: (req: Request, res: Response) => void,
+    secure: readonly string[],
     work: (requestId: string) => Promise<Outgoing>,
   ): Promise<void> {
     const startedAt = performance.now();
@@ -133,10 +133,8 @@ export class Pipeline {
       }
       status = outgoing.status;
       if (res.destroyed || res.headersSent) return;
-      secure(req, res);
-      res.setHeader('X-Request-Id', requestId);
       const close = (route.style !== 'api' || route.close === true) && status !== 200;
-      this.send(req, res, outgoing, close);
+      this.send(req, res, outgoing, { close, fixed: [...secure, 'X-Request-Id', requestId] });
     } finally {
       this.open -= 1;
       const ms = performance.now() - startedAt;
@@ -250,17 +248,21 @@ export class Pipeline {
     return { status, body: Buffer.from(JSON.stringify(answer)), contentType: JSON_TYPE, headers };
   }
 
-  private send(req: Request, res: Response, outgoing: Outgoing, close: boolean): void {
+  /** `fixed` are header names and values in turn: node takes such a list as it is, which setHeader() would check one by one. */
+  private send(
+    req: Request,
+    res: Response,
+    outgoing: Outgoing,
+    options: { close: boolean; fixed: string[] },
+  ): void {
     const { status, body, contentType, headers } = outgoing;
-    res.statusCode = status;
-    if (headers) for (const name of Object.keys(headers)) res.setHeader(name, headers[name]!);
-    if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'no-store');
-    if (body) {
-      res.setHeader('Content-Type', contentType);
-      res.setHeader('Content-Length', body.length);
-    }
+    const list = options.fixed;
+    if (headers) for (const name of Object.keys(headers)) list.push(name, headers[name]!);
+    if (headers?.['Cache-Control'] === undefined) list.push('Cache-Control', 'no-store');
+    if (body) list.push('Content-Type', contentType, 'Content-Length', String(body.length));
     const unread = !req.complete && hasBody(req);
-    if (close || unread || this.shuttingDown) res.setHeader('Connection', 'close');
+    if (options.close || unread || this.shuttingDown) list.push('Connection', 'close');
+    res.writeHead(status, list);
     if (!unread) {
       res.end(body ?? undefined);
       return;
@@ -275,16 +277,23 @@ export class Pipeline {
   }
 }
 
-function secureHeaders(
-  localOnly: boolean,
-  directives: Record<string, string[]>,
-): (req: Request, res: Response) => void {
+/** Helmet's headers, which are the same for every answer, as names and values in turn. */
+function secureHeaders(localOnly: boolean, directives: Record<string, string[]>): string[] {
   const apply = helmet({
     contentSecurityPolicy: { useDefaults: false, directives },
     strictTransportSecurity: localOnly ? false : { maxAge: 31_536_000, includeSubDomains: false },
     xXssProtection: false,
   });
-  return (req, res) => apply(req, res, () => undefined);
+  const list: string[] = [];
+  const recorder = {
+    setHeader: (name: string, value: string) => list.push(name, value),
+    removeHeader: () => undefined,
+  };
+  apply({} as Request, recorder as unknown as Response, (error?: unknown) => {
+    if (error) throw error;
+  });
+  if (list.length === 0) throw new Error('helmet set no headers');
+  return list;
 }
 
 const pathOf = (req: Request): string => {

@@ -191,19 +191,16 @@ describe('another owner’s device', () => {
   });
 
   it('takes as long as one that is not there', async () => {
-    const time = async (name: string): Promise<number> => {
-      const times: number[] = [];
-      for (let round = 0; round < 40; round += 1) {
+    // The fastest of many in turn: what other processes do to the machine falls on both alike.
+    const fastest = { mine: Infinity, nowhere: Infinity };
+    for (let round = 0; round < 150; round += 1)
+      for (const name of ['mine', 'nowhere'] as const) {
         const startedAt = performance.now();
         await gateway.client.get(`/api/v1/devices/${name}/status`, { token: strangerToken });
-        times.push(performance.now() - startedAt);
+        fastest[name] = Math.min(fastest[name], performance.now() - startedAt);
       }
-      return times.sort((a, b) => a - b)[20]!;
-    };
-    await time('warm-up');
-    const [theirs, none] = [await time('mine'), await time('nowhere')];
-    // Both medians lie near a millisecond; a look-up that one of them is spared would show as a multiple.
-    expect(Math.abs(theirs - none)).toBeLessThan(2);
+    const [less, more] = [fastest.mine, fastest.nowhere].sort((a, b) => a - b) as [number, number];
+    expect(more / less).toBeLessThan(1.5);
   });
 
   it.each(['..%2f..%2fetc%2fpasswd', 'mine%2F..', '%2e%2e', 'mine%00', '%f0%9f%92%a1', "mine'--"])(
