@@ -4,7 +4,6 @@
 
 /* A record: length of all 2, length of topic with NUL 2, payload length 2, flags 2, queued_at 4, topic, payload, NUL. */
 #define RECORD_HEADER 12u
-#define FLAG_RESTART 1u
 
 static void put_u16(uint8_t *at, size_t value) {
   at[0] = (uint8_t)value;
@@ -60,7 +59,7 @@ bool pt_outq_open(struct pt_outq *queue, const char *topic, size_t payload_max, 
   return true;
 }
 
-void pt_outq_commit(struct pt_outq *queue, const struct pt_text *payload, uint32_t now_ms, bool marks_restart) {
+void pt_outq_commit(struct pt_outq *queue, const struct pt_text *payload, uint32_t now_ms, unsigned flags) {
   if (queue->opened != queue->tail) {
     if (queue->count == 0) queue->head = queue->opened;
     else queue->wrap = queue->tail;
@@ -70,7 +69,7 @@ void pt_outq_commit(struct pt_outq *queue, const struct pt_text *payload, uint32
   size_t length = record_size(get_u16(record + 2) - 1u, payload->length);
   put_u16(record, length);
   put_u16(record + 4, payload->length);
-  put_u16(record + 6, marks_restart ? FLAG_RESTART : 0u);
+  put_u16(record + 6, flags);
   put_u16(record + 8, now_ms & 0xffffu);
   put_u16(record + 10, now_ms >> 16);
   queue->tail += length;
@@ -83,7 +82,7 @@ bool pt_outq_first(struct pt_outq *queue, struct pt_message *message) {
   message->topic = (char *)record + RECORD_HEADER;
   message->payload = message->topic + get_u16(record + 2);
   message->payload_length = get_u16(record + 4);
-  message->marks_restart = (get_u16(record + 6) & FLAG_RESTART) != 0;
+  message->flags = (unsigned)get_u16(record + 6);
   message->queued_at = (uint32_t)get_u16(record + 8) | ((uint32_t)get_u16(record + 10) << 16);
   return true;
 }

@@ -20,12 +20,17 @@ struct pt_outq {
   size_t count;
 };
 
+/** The device restarts once this was acknowledged. */
+#define PT_MESSAGE_RESTART 1u
+/** The broker is to acknowledge it (QoS 1). */
+#define PT_MESSAGE_ACKNOWLEDGED 2u
+
 struct pt_message {
   char *topic; /**< with NUL */
   char *payload;
   size_t payload_length;
   uint32_t queued_at; /**< ms */
-  bool marks_restart; /**< the device restarts once this was acknowledged */
+  unsigned flags;     /**< PT_MESSAGE_... */
 };
 
 void pt_outq_init(struct pt_outq *queue);
@@ -35,7 +40,7 @@ void pt_outq_init(struct pt_outq *queue);
  */
 bool pt_outq_open(struct pt_outq *queue, const char *topic, size_t payload_max, struct pt_text *payload);
 /** Puts what was opened last into the queue. */
-void pt_outq_commit(struct pt_outq *queue, const struct pt_text *payload, uint32_t now_ms, bool marks_restart);
+void pt_outq_commit(struct pt_outq *queue, const struct pt_text *payload, uint32_t now_ms, unsigned flags);
 /** The first message; false if there is none. It stays until pt_outq_drop. */
 bool pt_outq_first(struct pt_outq *queue, struct pt_message *message);
 void pt_outq_drop(struct pt_outq *queue);

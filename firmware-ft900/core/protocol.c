@@ -66,7 +66,7 @@ static bool is_own_reply_topic(const struct pt_protocol *protocol, const char *t
 
 /** Closes the object that `fields` began behind the opening brace of `payload`, and queues it. */
 static void send(struct pt_protocol *protocol, const struct answer *answer, struct pt_text *payload,
-                 const struct pt_text *fields, uint32_t now_ms, bool restart) {
+                 const struct pt_text *fields, uint32_t now_ms, unsigned flags) {
   payload->length += fields->length;
   if (answer->correlation[0] != '\0') {
     if (fields->length > 0) pt_text_char(payload, ',');
@@ -75,7 +75,7 @@ static void send(struct pt_protocol *protocol, const struct answer *answer, stru
     pt_text_json_string(payload, answer->correlation);
   }
   pt_text_char(payload, '}');
-  pt_outq_commit(protocol->queue, payload, now_ms, restart);
+  pt_outq_commit(protocol->queue, payload, now_ms, flags);
 }
 
 /** Opens an answer; `fields` is what comes behind its opening brace. Leaves room to close it. */
@@ -105,7 +105,7 @@ static void send_fault(struct pt_protocol *protocol, const struct answer *answer
   struct pt_text fields;
   if (!open_answer(protocol, answer, FAULT_MAX, &payload, &fields)) return;
   write_fault(&fields, fault);
-  send(protocol, answer, &payload, &fields, now_ms, false);
+  send(protocol, answer, &payload, &fields, now_ms, 0);
 }
 
 /** Reads the correlation; false with `fault` set if there is one and it is bad. */
@@ -269,7 +269,8 @@ void pt_protocol_end(struct pt_protocol *protocol, uint32_t now_ms) {
     outcome = PT_FAULT;
   }
   if (outcome == PT_FAULT) write_fault(&fields, &fault);
-  send(protocol, &answer, &payload, &fields, now_ms, outcome == PT_DONE_RESTART);
+  send(protocol, &answer, &payload, &fields, now_ms,
+       outcome == PT_DONE_RESTART ? PT_MESSAGE_RESTART | PT_MESSAGE_ACKNOWLEDGED : 0);
 }
 
 bool pt_protocol_hello(struct pt_protocol *protocol, uint32_t now_ms, const char *model, const char *version) {
@@ -292,7 +293,7 @@ bool pt_protocol_hello(struct pt_protocol *protocol, uint32_t now_ms, const char
   pt_text_json_string(&payload, version);
   pt_text_char(&payload, '}');
   if (payload.overflow) return false;
-  pt_outq_commit(protocol->queue, &payload, now_ms, false);
+  pt_outq_commit(protocol->queue, &payload, now_ms, PT_MESSAGE_ACKNOWLEDGED);
   return true;
 }
 

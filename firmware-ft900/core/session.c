@@ -79,7 +79,9 @@ void pt_session_published(struct pt_session *session, bool acknowledged, uint32_
 
 static void drop_stale(struct pt_session *session, uint32_t now_ms) {
   struct pt_message message;
-  while (pt_outq_first(session->protocol->queue, &message) && now_ms - message.queued_at > PT_STALE_MS)
+  /* Signed: what was queued while this turn of the loop ran may be younger than `now_ms`. */
+  while (pt_outq_first(session->protocol->queue, &message) &&
+         (int32_t)(now_ms - message.queued_at) > (int32_t)PT_STALE_MS)
     pt_outq_drop(session->protocol->queue);
 }
 
@@ -93,7 +95,7 @@ static void publish_waiting(struct pt_session *session, uint32_t now_ms) {
     if (result != PT_PUBLISH_SENT) return;
     if (session->unacked == 0) session->oldest_ack_ms = now_ms;
     session->unacked++;
-    if (message.marks_restart) session->restart_sent = true;
+    if ((message.flags & PT_MESSAGE_RESTART) != 0) session->restart_sent = true;
     pt_outq_drop(session->protocol->queue);
   }
 }
@@ -102,7 +104,7 @@ static void poll_restart(struct pt_session *session, uint32_t now_ms) {
   if (!session->restart_due) {
     struct pt_message message;
     bool asked = session->restart_sent;
-    if (!asked && pt_outq_first(session->protocol->queue, &message)) asked = message.marks_restart;
+    if (!asked && pt_outq_first(session->protocol->queue, &message)) asked = (message.flags & PT_MESSAGE_RESTART) != 0;
     if (!asked) return;
     session->restart_due = true;
     session->restart_since_ms = now_ms;

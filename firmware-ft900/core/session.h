@@ -23,7 +23,7 @@
 #define PT_STALE_MS 60000u
 /** A restart that was asked for happens at the latest after this many ms, acknowledged or not. */
 #define PT_RESTART_LATEST_MS 5000u
-/** QoS 1 messages that may wait for their PUBACK at once; lwIP has a slot for each. */
+/** Messages that may be on their way at once, until PUBACK or, for QoS 0, TCP's acknowledgement. lwIP has a slot for each. */
 #define PT_UNACKED_MAX 16u
 
 enum pt_publish_result {
@@ -42,7 +42,10 @@ struct pt_transport {
   void (*disconnect)(void *ctx);
   /** QoS 1; ends with pt_session_subscribed. */
   bool (*subscribe)(void *ctx, const char *topic_filter);
-  /** QoS 1. */
+  /**
+   * QoS 1 where the message says so, else QoS 0: an answer goes with TCP's own certainty. If each waited for a
+   * PUBACK, and requests waited for answers to leave, the PUBACK would stand behind the requests for ever.
+   */
   enum pt_publish_result (*publish)(void *ctx, const struct pt_message *message);
   uint32_t (*random)(void *ctx);
   void (*restart)(void *ctx);

@@ -60,8 +60,9 @@
 #else
 #define MBEDTLS_MPI_MAX_SIZE 48
 #define MBEDTLS_SSL_CIPHERSUITES MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+/* Neither may be below the fragment length that is asked for (ALTCP_MBEDTLS_MAX_FRAG_LEN in lwipopts.h). */
 #define MBEDTLS_SSL_IN_CONTENT_LEN 2048
-#define MBEDTLS_SSL_OUT_CONTENT_LEN 1536 /* our own certificate message, leaf and issuer */
+#define MBEDTLS_SSL_OUT_CONTENT_LEN 2048
 #endif
 
 /* Dates are checked against the clock chip, once it is trusted: port/clock.c. */

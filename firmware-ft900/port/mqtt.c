@@ -167,8 +167,8 @@ static enum pt_publish_result transport_publish(void *ctx, const struct pt_messa
   /* Fixed header 3, topic length 2, packet id 2 (MQTT-3.3). */
   size_t need = 7u + strlen(message->topic) + message->payload_length + ACK_RESERVE;
   if (ring_used() + need >= MQTT_OUTPUT_RINGBUF_SIZE) return PT_PUBLISH_BUSY;
-  err_t result = mqtt_publish(&client, message->topic, message->payload, (u16_t)message->payload_length, 1, 0,
-                              publish_answered, NULL);
+  err_t result = mqtt_publish(&client, message->topic, message->payload, (u16_t)message->payload_length,
+                              (message->flags & PT_MESSAGE_ACKNOWLEDGED) != 0 ? 1 : 0, 0, publish_answered, NULL);
   return result == ERR_OK ? PT_PUBLISH_SENT : PT_PUBLISH_BUSY;
 }
 
