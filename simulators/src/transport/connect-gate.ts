@@ -13,6 +13,6 @@ export function connectGate(ratePerSecond: number): () => Promise<void> {
     const turn = Math.max(now, nextAt);
     nextAt = turn + spacingMs;
     const waitMs = turn - now;
-    return waitMs < 1 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, waitMs));
+    return waitMs < 1 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, Math.ceil(waitMs)));
   };
 }
