@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
@@ -183,20 +183,22 @@ describe('CRLs in a folder by issuer hash', () => {
         const pem = /-----BEGIN[^]*-----END CERTIFICATE-----\n/.exec(made.out)?.[0] ?? '';
         const hash = nameHash(subjectOf(pem));
         expect(hash, `${mask} ${subject}`).toBe(opensslOk(['x509', '-noout', '-subject_hash'], pem).trim());
+        compared++;
+        // Erlang's function (OTP 25) ends in a function_clause at a multi-valued RDN or a BMPString; what the
+        // CAs of this room are named by, it and OpenSSL agree on.
+        if (mask !== 'utf8only' || !/^[ -*,-~\t]*$/.test(subject)) continue;
         pems.push(pem);
         hashes.push(hash);
-        compared++;
       }
     }
     expect(compared).toBeGreaterThan(20);
-    // Erlang leaves non-ASCII names and multi-valued RDNs to chance; the CAs' own names are plain.
-    const plain = ca.file('plain.pem', ca.authority.issuingCaPem + ca.authority.rootCaPem + (pems[0] ?? ''));
-    const erlang = spawnSync('escript', [support('name-hash.escript'), plain], { encoding: 'utf8' });
+    const own = [ca.authority.issuingCaPem, ca.authority.rootCaPem];
+    const all = ca.file('all.pem', [...own, ...pems].join(''));
+    const erlang = spawnSync('escript', [support('name-hash.escript'), all], { encoding: 'utf8' });
     expect(erlang.stderr).toBe('');
     expect(erlang.stdout.trim().split('\n')).toEqual([
-      nameHash(subjectOf(ca.authority.issuingCaPem)),
-      nameHash(subjectOf(ca.authority.rootCaPem)),
-      hashes[0],
+      ...own.map((pem) => nameHash(subjectOf(pem))),
+      ...hashes,
     ]);
   });
 });
@@ -276,6 +278,20 @@ describe('an Erlang TLS server with the CRL folder, as RabbitMQ uses it', () => 
     await writeCrlToFolder(crls, await ca.authority.buildCrl({ entries, number: 2 }));
     expect(await verdict(first, version)).toBe('refused certificate_revoked');
     expect(await verdict(second, version)).toMatch(/^accepted/);
+  });
+
+  it('refuses everybody while the CRL is past its time or gone (crl_check = peer)', async () => {
+    const device = await ca.authority.issueDevice({ deviceId: 'd1' });
+    const past = { thisUpdate: Date.now() - 20_000, nextUpdate: Date.now() - 10_000 };
+    const path = await writeCrlToFolder(
+      crls,
+      await ca.authority.buildCrl({ entries: [], number: 3, ...past }),
+    );
+    expect(await verdict(device, 'TLSv1.3')).toMatch(/^refused/);
+    rmSync(path);
+    expect(await verdict(device, 'TLSv1.3')).toMatch(/^refused/);
+    await writeCrlToFolder(crls, await ca.authority.buildCrl({ entries: [], number: 4 }));
+    expect(await verdict(device, 'TLSv1.3')).toMatch(/^accepted/);
   });
 });
 
