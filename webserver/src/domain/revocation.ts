@@ -16,6 +16,8 @@ export interface CrlPublisher {
 
 /** A list is made anew when it is this old: long before its nextUpdate (the authority's 7 days). In ms. */
 const MAX_AGE_MS = 24 * 60 * 60_000;
+/** Up to this age a list is served where no newer one can be made. Short of its nextUpdate. In ms. */
+const LAST_RESORT_AGE_MS = 6 * 24 * 60 * 60_000;
 /** A list that another instance's revocation made stale is made anew at the earliest this long after the last. In ms. */
 const MIN_INTERVAL_MS = 1_000;
 /** Tries to close a revoked device's sessions after the first one failed, and the pauses between them, in ms. */
@@ -46,7 +48,12 @@ export class Revocation {
     const age = list ? this.options.clock.now() - list.builtAt : Infinity;
     if (list && age >= 0 && age < MAX_AGE_MS && !(this.stale && age >= MIN_INTERVAL_MS))
       return Promise.resolve(list);
-    return this.build();
+    return this.build().catch((error: unknown) => {
+      // A list that is a little old says more than none.
+      if (!list || age > LAST_RESORT_AGE_MS) throw error;
+      this.options.onError(error, 'the CRL could not be made anew; the one before is served');
+      return list;
+    });
   }
 
   /** Something was revoked elsewhere. */

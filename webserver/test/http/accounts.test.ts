@@ -5,6 +5,7 @@ import { startGateway, type Gateway } from './support/gateway.js';
 let gateway: Gateway;
 beforeAll(async () => {
   gateway = await startGateway();
+  gateway.clock.freeze();
 });
 afterAll(() => gateway.stop());
 afterEach(() => {
@@ -55,6 +56,22 @@ describe('signing up', () => {
       'body.password',
       'body.username',
     ]);
+  });
+});
+
+describe('a gateway that is closed to signups', () => {
+  it('says so on both APIs, and its accounts go on', async () => {
+    const closed = await startGateway({ env: { POSTERN_SIGNUP: 'closed' } });
+    try {
+      const body = { username: 'late', password: 'long enough' };
+      const api = await closed.client.post('/api/v1/auth/signup', body);
+      expect([api.status, api.body.code]).toEqual([403, 'FORBIDDEN']);
+      const flat = await closed.client.post('/signup', body);
+      expect([flat.status, flat.body.status]).toEqual([200, 'NG, this gateway takes no new accounts']);
+      expect(closed.client.violations).toEqual([]);
+    } finally {
+      await closed.stop();
+    }
   });
 });
 

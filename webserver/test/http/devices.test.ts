@@ -349,6 +349,20 @@ describe('the CA’s public files', () => {
     expect((await gateway.app.revocation.current()).number).toBeGreaterThan(before);
   });
 
+  it('are served although the store is away, as they were', async () => {
+    const away = await startGateway();
+    try {
+      const before = await away.client.get('/ca/crl.pem');
+      away.app.deviceChanged('any');
+      away.clock.advance(2_000);
+      await away.store.close();
+      const after = await away.client.get('/ca/crl.pem');
+      expect([after.status, after.text]).toEqual([200, before.text]);
+    } finally {
+      await away.stop();
+    }
+  });
+
   it('are made anew long before nextUpdate', async () => {
     const before = await gateway.app.revocation.current();
     gateway.clock.advance(25 * 3_600_000);

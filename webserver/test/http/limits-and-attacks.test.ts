@@ -265,6 +265,7 @@ describe('behind a proxy', () => {
 
   it('that nobody told us of, X-Forwarded-For changes nothing', async () => {
     const strict = await startGateway({ env: { POSTERN_LOGIN_RATE: '2' } });
+    strict.clock.freeze();
     try {
       expect(await attempts(strict, (index) => `192.0.2.${index}`)).toEqual([401, 401, 429]);
       const { status } = await strict.client.get('/metrics', { headers: { 'x-forwarded-for': '127.0.0.1' } });
@@ -278,6 +279,7 @@ describe('behind a proxy', () => {
     const trusting = await startGateway({
       env: { POSTERN_LOGIN_RATE: '2', POSTERN_TRUST_PROXY: 'loopback' },
     });
+    trusting.clock.freeze();
     try {
       expect(await attempts(trusting, (index) => `192.0.2.${index}`)).toEqual([401, 401, 401]);
       expect(await attempts(trusting, (index) => `2001:db8:0:7::${index + 1}`)).toEqual([401, 401, 429]);

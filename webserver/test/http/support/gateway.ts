@@ -67,9 +67,14 @@ export class ScriptedDevices {
 
 export class TestClock {
   private skewMs = 0;
-  now = (): number => Date.now() + this.skewMs;
+  private frozenAt: number | null = null;
+  now = (): number => (this.frozenAt ?? Date.now()) + this.skewMs;
   advance(ms: number): void {
     this.skewMs += ms;
+  }
+  /** From now on time passes by {@link advance} alone, however slow the machine is. */
+  freeze(): void {
+    this.frozenAt = Date.now();
   }
 }
 
