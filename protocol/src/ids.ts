@@ -24,6 +24,9 @@ export function isDeviceId(value: string): boolean {
 /** The common name of the gateway's client certificate, and so its user name on the broker. */
 export const GATEWAY_COMMON_NAME = 'postern-gateway';
 
+/** The common name of the client certificate with which the broker asks the gateway who may do what. */
+export const BROKER_CLIENT_COMMON_NAME = 'postern-broker';
+
 export const correlationIdSchema = z
   .string()
   .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 characters of A-Z a-z 0-9 _ -');

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { openAuthority, openOrCreateAuthority, type Authority, type IssuedCertificate } from '@postern/certs';
+import { BROKER_CLIENT_COMMON_NAME } from '@postern/protocol';
 import { readIfThere, writeDurably, type DataFolder } from './data-folder.js';
 import { StackError } from './errors.js';
 import type { Say } from './screen.js';
@@ -24,7 +25,12 @@ export interface Certificates {
   readonly trustFile: string;
   readonly broker: LeafFiles;
   readonly https: LeafFiles;
+  /** The gateway, as a client of the broker. */
   readonly gateway: LeafFiles;
+  /** The broker, as a client of the gateway, which it asks who may do what. */
+  readonly brokerClient: LeafFiles;
+  /** The gateway's listener for that, on loopback. */
+  readonly brokerAuth: LeafFiles;
 }
 
 export interface CertificateOptions {
@@ -38,8 +44,16 @@ export interface CertificateOptions {
   readonly now?: () => number;
 }
 
-const LEAVES = ['broker', 'https', 'gateway'] as const;
-type LeafName = (typeof LEAVES)[number];
+/** Each leaf, its files, and whom it speaks for. */
+const LEAVES = {
+  broker: { file: 'broker', title: 'the broker' },
+  https: { file: 'https', title: 'the HTTPS server' },
+  gateway: { file: 'gateway', title: 'the gateway' },
+  brokerClient: { file: 'broker-client', title: 'the broker as a client' },
+  brokerAuth: { file: 'broker-auth', title: "the gateway's listener for the broker" },
+} as const;
+type LeafName = keyof typeof LEAVES;
+const LEAF_NAMES = Object.keys(LEAVES) as LeafName[];
 
 /**
  * The CA and the leaves of broker, HTTPS server and gateway: made on the first run, renewed when they get old or
@@ -51,14 +65,14 @@ type LeafName = (typeof LEAVES)[number];
 export async function prepareCertificates(options: CertificateOptions): Promise<Certificates> {
   const { folder, keyFile, crlUrl, say } = options;
   const dir = folder.at('ca');
-  const files = Object.fromEntries(LEAVES.map((name) => [name, leafFiles(folder, name)])) as Record<
+  const files = Object.fromEntries(LEAF_NAMES.map((name) => [name, leafFiles(folder, name)])) as Record<
     LeafName,
     LeafFiles
   >;
   const isFirst = !existsSync(dir);
   // Where there are leaves there was a CA. One that is gone must come back from the backup: a new one would
   // lock out every device.
-  const open = LEAVES.some((name) => existsSync(files[name].certFile))
+  const open = LEAF_NAMES.some((name) => existsSync(files[name].certFile))
     ? openAuthority
     : openOrCreateAuthority;
   const authority = await open({ dir, keyFile, crlUrl });
@@ -68,29 +82,31 @@ export async function prepareCertificates(options: CertificateOptions): Promise<
   if (readIfThere(trustFile) !== authority.trustBundlePem) writeDurably(trustFile, authority.trustBundlePem);
 
   const names = serverNames(options.hostNames);
-  const issue: Record<LeafName, () => Promise<IssuedCertificate>> = {
-    broker: () => authority.issueBrokerServer(names),
-    https: () => authority.issueHttpsServer(names),
-    gateway: () => authority.issueGatewayClient(),
+  const loopback = serverNames([], '');
+  const issuers: Record<LeafName, { names: ServerNames | null; issue: () => Promise<IssuedCertificate> }> = {
+    broker: { names, issue: () => authority.issueBrokerServer(names) },
+    https: { names, issue: () => authority.issueHttpsServer(names) },
+    gateway: { names: null, issue: () => authority.issueGatewayClient() },
+    brokerClient: {
+      names: null,
+      issue: () => authority.issueGatewayClient({ commonName: BROKER_CLIENT_COMMON_NAME }),
+    },
+    brokerAuth: { names: loopback, issue: () => authority.issueHttpsServer(loopback) },
   };
-  for (const name of LEAVES) {
-    const wanted = name === 'gateway' ? null : names;
-    const reason = whyNew(files[name], { authority, names: wanted, now: (options.now ?? Date.now)() });
+  const now = (options.now ?? Date.now)();
+  for (const name of LEAF_NAMES) {
+    const { names: wanted, issue } = issuers[name];
+    const reason = whyNew(files[name], { authority, names: wanted, now });
     if (reason === null) continue;
-    writeLeaf(files[name], await issue[name]());
-    if (reason !== 'first') say(`Renewed the certificate of ${TITLES[name]}: ${reason}.`);
+    writeLeaf(files[name], await issue());
+    if (reason !== 'first') say(`Renewed the certificate of ${LEAVES[name].title}: ${reason}.`);
   }
   return { rootFile: folder.at('ca', 'rootca.pem'), trustFile, ...files };
 }
 
-const TITLES: Record<LeafName, string> = {
-  broker: 'the broker',
-  https: 'the HTTPS server',
-  gateway: 'the gateway',
-};
-
 function leafFiles(folder: DataFolder, name: LeafName): LeafFiles {
-  return { certFile: folder.at('tls', `${name}.pem`), keyFile: folder.at('tls', `${name}.key.pem`) };
+  const { file } = LEAVES[name];
+  return { certFile: folder.at('tls', `${file}.pem`), keyFile: folder.at('tls', `${file}.key.pem`) };
 }
 
 export interface ServerNames {

@@ -59,6 +59,8 @@ export function gatewayEnvironment(options: GatewaySettings, base: NodeJS.Proces
     POSTERN_AMQPS_KEY_FILE: certificates.gateway.keyFile,
     POSTERN_CRL_DIR: options.crlDir,
     POSTERN_BROKER_AUTH_PORT: String(options.brokerAuthPort),
+    POSTERN_BROKER_AUTH_CERT_FILE: certificates.brokerAuth.certFile,
+    POSTERN_BROKER_AUTH_KEY_FILE: certificates.brokerAuth.keyFile,
     POSTERN_MANAGEMENT_URL: options.managementUrl,
     POSTERN_MANAGEMENT_PASSWORD_FILE: secrets.managementPasswordFile,
     POSTERN_KEY_FILE: secrets.keyFile,

@@ -158,7 +158,10 @@ export class Stack {
         },
         mqtts: { address: settings.bindAddress, port: ports.mqtts },
         amqps: { address: settings.bindAddress, port: ports.amqps },
-        authBackend: { url: `http://${LOOPBACK}:${plan.gateways[0]!.brokerAuthPort}/${dialect}` },
+        authBackend: {
+          url: `https://${LOOPBACK}:${plan.gateways[0]!.brokerAuthPort}/${dialect}`,
+          tls: { caFile: certificates.trustFile, ...certificates.brokerClient },
+        },
       },
     });
     return this.#keep('the broker', (stop, hurry) => broker.start(stop, hurry));

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { openAuthority, readKeyFile, readPrivateFile, writeCrlToFolder } from '@postern/certs';
@@ -16,7 +15,7 @@ import { systemClock, type SessionCloser } from './domain/ports.js';
 import { PresenceDirectory } from './domain/presence.js';
 import type { CertificateRevocationList, CrlPublisher } from './domain/revocation.js';
 import type { Store } from './domain/store.js';
-import { createBrokerAuthHandler } from './http/broker-auth.js';
+import { createBrokerAuthServer } from './http/broker-auth.js';
 import { closeGracefully, createHttpsServer } from './http/server.js';
 import { createMetrics } from './metrics.js';
 import { openMongoStore } from './store/mongo/index.js';
@@ -24,8 +23,6 @@ import { openSqliteStore } from './store/sqlite/index.js';
 
 /** How often what has expired is deleted, and the broker's CRL made anew, in ms. */
 const HOUSEKEEPING_MS = 60 * 60_000;
-/** The broker keeps its connections to the auth listener; longer than its own idle time, in ms. */
-const AUTH_KEEP_ALIVE_MS = 120_000;
 
 export interface Gateway {
   /** `https://<host>:<port>` that it listens on. */
@@ -46,6 +43,8 @@ function filesOf(settings: Settings) {
     httpsKey: settings.POSTERN_HTTPS_KEY_FILE ?? at('tls', 'https.key.pem'),
     amqpsCert: settings.POSTERN_AMQPS_CERT_FILE ?? at('tls', 'gateway.pem'),
     amqpsKey: settings.POSTERN_AMQPS_KEY_FILE ?? at('tls', 'gateway.key.pem'),
+    authCert: settings.POSTERN_BROKER_AUTH_CERT_FILE ?? at('tls', 'broker-auth.pem'),
+    authKey: settings.POSTERN_BROKER_AUTH_KEY_FILE ?? at('tls', 'broker-auth.key.pem'),
     crlDir: settings.POSTERN_CRL_DIR ?? at('crl'),
   };
 }
@@ -153,9 +152,13 @@ async function assemble(
     devices: store,
     ...(management.password !== null && { managementPassword: management.password }),
   });
-  const auth = createServer(
-    { keepAliveTimeout: AUTH_KEEP_ALIVE_MS },
-    createBrokerAuthHandler({ access, logger }),
+  const auth = createBrokerAuthServer(
+    { access, logger },
+    {
+      cert: await readFile(files.authCert, 'utf8'),
+      key: await secretText(files.authKey, "The key for the broker's questions"),
+      ca: authority.trustBundlePem,
+    },
   );
   await listen(
     auth,

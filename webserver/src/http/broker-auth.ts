@@ -1,5 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
+import { BROKER_CLIENT_COMMON_NAME } from '@postern/protocol';
 import type { AccessDialect, DeviceAccess, UserAnswer } from '../domain/device-access.js';
 
 /** A question of the broker, in bytes: names and a routing key of at most 255 bytes each, and some. */
@@ -7,16 +10,51 @@ const MAX_QUESTION_BYTES = 16 * 1024;
 
 const DIALECTS: Readonly<Record<string, AccessDialect>> = { v3: 'without-password', v4: 'password-none' };
 
+/** The broker keeps its connections; longer than its own idle time, in ms. */
+const KEEP_ALIVE_MS = 120_000;
+
 export interface BrokerAuthOptions {
   readonly access: DeviceAccess;
   readonly logger: Logger;
 }
 
+export interface BrokerAuthTls {
+  /** Leaf first, for `localhost`, then the issuing CA; PEM. */
+  readonly cert: string;
+  readonly key: string;
+  /** Root and issuing CA, PEM. */
+  readonly ca: string;
+}
+
+/**
+ * The listener on loopback that the broker asks. Mutual TLS: the broker must know that no other program has taken
+ * the port, and what is answered here (whether a password is right) is for the broker alone, not for every
+ * certificate of our CA. It does not listen yet.
+ */
+export function createBrokerAuthServer(options: BrokerAuthOptions & { readonly tls: BrokerAuthTls }): Server {
+  const handler = createBrokerAuthHandler(options);
+  return createServer(
+    {
+      ...options.tls,
+      minVersion: 'TLSv1.2',
+      requestCert: true,
+      rejectUnauthorized: true,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    },
+    (request, response) => {
+      const peer = (request.socket as TLSSocket).getPeerCertificate().subject?.CN;
+      if (peer === BROKER_CLIENT_COMMON_NAME) return handler(request, response);
+      options.logger.warn({ peer }, 'somebody other than the broker asked who may do what');
+      response.writeHead(403, { connection: 'close', 'content-length': 0 }).end();
+    },
+  );
+}
+
 /**
  * Answers rabbitmq_auth_backend_http: POST `/<dialect>/user|vhost|resource|topic` with a form, `allow` or `deny` as
- * text. Whatever goes wrong is a denial. Served on a listener of its own, which nobody but the broker reaches.
+ * text. Whatever goes wrong is a denial.
  */
-export function createBrokerAuthHandler(
+function createBrokerAuthHandler(
   options: BrokerAuthOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const { logger } = options;

@@ -1,4 +1,3 @@
-import { createServer } from 'node:http';
 import { mkdtempSync, rmSync, writeFileSync, mkdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer as createTcp } from 'node:net';
@@ -7,13 +6,13 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { BrokerNode, detectBroker } from '@postern/broker-config';
 import { createKeyFile, openOrCreateAuthority, type Authority } from '@postern/certs';
-import { newDeviceId, type JsonObject } from '@postern/protocol';
+import { BROKER_CLIENT_COMMON_NAME, newDeviceId, type JsonObject } from '@postern/protocol';
 import { startAmqpDevice, startMqttDevice, type SimulatedDeviceOptions } from '@postern/simulators';
 import { BrokerLink, ManagementClient } from '../../dist/broker/index.js';
 import { DeviceAccess, MANAGEMENT_USERNAME, hashDevicePassword } from '../../dist/domain/device-access.js';
 import { DirectMethodEngine, type DirectMethodLimits } from '../../dist/domain/direct-methods/index.js';
 import { PresenceDirectory } from '../../dist/domain/presence.js';
-import { createBrokerAuthHandler } from '../../dist/http/broker-auth.js';
+import { createBrokerAuthServer } from '../../dist/http/broker-auth.js';
 import { openSqliteStore } from '../../dist/store/sqlite/index.js';
 
 const MANAGEMENT_PASSWORD = 'only-for-this-test-run';
@@ -75,9 +74,13 @@ export class BrokerHarness {
     this.store = await openSqliteStore({ file: join(this.dir, 'registry.db') });
     this.cleanups.push(() => this.store.close());
     const access = new DeviceAccess({ devices: this.store, managementPassword: MANAGEMENT_PASSWORD });
-    const auth = createServer(
-      createBrokerAuthHandler({ access, logger: pino({ level: process.env['TEST_LOG'] ?? 'silent' }) }),
-    ).listen(0, '127.0.0.1');
+    const listener = await this.authority.issueHttpsServer({ dnsNames: ['localhost'] });
+    const asker = await this.authority.issueGatewayClient({ commonName: BROKER_CLIENT_COMMON_NAME });
+    const auth = createBrokerAuthServer({
+      access,
+      logger: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
+      tls: { cert: listener.chainPem, key: listener.privateKeyPem!, ca: this.authority.trustBundlePem },
+    }).listen(0, '127.0.0.1');
     await new Promise((resolve) => auth.once('listening', resolve));
     this.cleanups.push(() => {
       auth.closeAllConnections();
@@ -102,7 +105,14 @@ export class BrokerHarness {
         },
         mqtts: { address: '127.0.0.1', port: this.ports.mqtts },
         amqps: { address: '127.0.0.1', port: this.ports.amqps },
-        authBackend: { url: `http://127.0.0.1:${(auth.address() as AddressInfo).port}/${dialect}` },
+        authBackend: {
+          url: `https://127.0.0.1:${(auth.address() as AddressInfo).port}/${dialect}`,
+          tls: {
+            caFile: bundle,
+            certFile: this.write('asker.pem', asker.chainPem),
+            keyFile: this.write('asker.key', asker.privateKeyPem!),
+          },
+        },
       },
     });
     this.cleanups.push(() => this.node.stop());
