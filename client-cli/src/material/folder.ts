@@ -10,6 +10,8 @@ export class FileExistsError extends CliError {
   readonly code = 'FILE_EXISTS';
 }
 
+/** The configuration block of `--firmware ft900`. */
+export const CONFIG_BLOCK = 'config.bin';
 const KEY = 'key.pem';
 /** The key until its certificate is there. */
 const STAGED_KEY = 'key.pem.new';
@@ -93,6 +95,9 @@ export class DeviceFolder {
    * the staged one, null where the key never was here. Answers where the earlier files went.
    */
   write(issued: Issued, name: string, keyPem: string | null): { movedTo: string | null } {
+    const extra = Object.entries(this.extra).map(
+      ([file, make]) => [file, make(issued, keyPem ?? '')] as const,
+    );
     return this.guarded(() => {
       if (keyPem !== null && !existsSync(this.file(STAGED_KEY))) writeNew(this.file(STAGED_KEY), keyPem);
       const movedTo = this.moveAside(keyPem !== null);
@@ -107,8 +112,7 @@ export class DeviceFolder {
       writeDurably(this.file('chain.pem'), issued.chainPem);
       writeDurably(this.file('rootca.pem'), issued.rootCaPem);
       writeDurably(this.file('device.json'), `${JSON.stringify(device, null, 2)}\n`);
-      for (const [file, make] of Object.entries(this.extra))
-        writeDurably(this.file(file), make(issued, keyPem ?? ''));
+      for (const [file, content] of extra) writeDurably(this.file(file), content);
       if (keyPem !== null) renameSync(this.file(STAGED_KEY), this.file(KEY));
       syncFolder(this.path);
       return { movedTo };
@@ -123,7 +127,9 @@ export class DeviceFolder {
   }
 
   private moveAside(withKey: boolean): string | null {
-    const there = this.names(withKey).filter((name) => existsSync(this.file(name)));
+    // An old configuration block goes with its certificate, also where no new one is made.
+    const names = new Set([...this.names(withKey), CONFIG_BLOCK]);
+    const there = [...names].filter((name) => existsSync(this.file(name)));
     if (there.length === 0) return null;
     const wanted = this.file(`previous-${this.serial() ?? 'unknown'}`);
     let folder = wanted;

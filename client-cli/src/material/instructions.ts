@@ -25,6 +25,13 @@ export function printInstructions(
       ` --cert ${path(folder.file('chain.pem'))} --key ${key} -i ${clientId} -t ${shellQuote(subscribe)} -q 1 -v`,
   );
   if (keyFile === null) return;
+  const block = folder.files(true)['config'];
+  if (block !== undefined) {
+    out.line(
+      `An FT900 reads ${path(block)} at 0x3D000 of its program flash (firmware-ft900/docs/config-block.md).`,
+    );
+    out.line('It holds the private key: erase the file once it is on the part.');
+  }
   out.line('A simulated device, where the Postern checkout is:');
   out.line(`  npx postern-simulator --dir ${path(folder.path)}`);
 }

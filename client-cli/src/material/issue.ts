@@ -6,7 +6,8 @@ import type { CommandContext } from '../context.js';
 import { CliError, UsageError } from '../errors.js';
 import { FileError, systemReason } from '../files/durable.js';
 import { GatewayProblemError, shellWord } from '../gateway/problem.js';
-import { DeviceFolder } from './folder.js';
+import { CONFIG_BLOCK, DeviceFolder } from './folder.js';
+import { configBlockOf } from './ft900-config-block.js';
 import { makeKeyAndRequest, requestWithKey } from './key-and-request.js';
 
 /** The options that register and renew share. */
@@ -17,7 +18,12 @@ export interface IssueOptions {
   gatewayKey?: boolean;
   sameKey?: boolean;
   force?: boolean;
+  firmware?: Firmware;
 }
+
+/** Firmware that takes its configuration as one binary file. */
+const FIRMWARE = ['ft900'] as const;
+type Firmware = (typeof FIRMWARE)[number];
 
 export function addIssueOptions(command: Command): Command {
   return command
@@ -29,6 +35,12 @@ export function addIssueOptions(command: Command): Command {
     .option(
       '--gateway-key',
       'let the gateway make the key (default: it is made here and never leaves this machine)',
+    )
+    .addOption(
+      new Option(
+        '--firmware <kind>',
+        'also write config.bin, the configuration block of this firmware',
+      ).choices(FIRMWARE),
     );
 }
 
@@ -58,12 +70,15 @@ export function checkIssueOptions(options: IssueOptions): void {
   const [first, second] = keySources.filter((source) => typeof source === 'string');
   if (second !== undefined)
     throw new UsageError(`${first} and ${second} exclude each other: a device has one key.`);
+  if (options.firmware !== undefined && options.csr !== undefined)
+    throw new UsageError('--firmware does not go with --csr: the configuration block holds the private key.');
   if (options.keyType !== undefined && (options.csr !== undefined || options.sameKey === true))
     throw new UsageError(`--key-type does not go with ${first}: that key is made already.`);
 }
 
 export function folderFor(ctx: CommandContext, name: string, options: IssueOptions): DeviceFolder {
-  return new DeviceFolder(resolve(ctx.io.cwd, options.out ?? name));
+  const path = resolve(ctx.io.cwd, options.out ?? name);
+  return new DeviceFolder(path, options.firmware === 'ft900' ? { [CONFIG_BLOCK]: configBlockOf } : {});
 }
 
 /**

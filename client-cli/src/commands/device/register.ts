@@ -16,31 +16,29 @@ export const addDeviceRegister: Verb = (parent, bind) => {
     .command('register')
     .description('register a device, make its key, and write key, certificate and chain as files')
     .argument('<name>', 'the name it is to have', deviceArgument);
-  addIssueOptions(command)
-    .option('--force', 'where files are there already, move them into a folder below')
-    .action(
-      bind<[string], IssueOptions>(async ({ ctx, args: [name], options }) => {
-        checkIssueOptions(options);
-        const folder = folderFor(ctx, name, options);
-        const result = await issue({
-          ctx,
-          name,
-          options,
-          folder,
-          path: ['devices'],
-          body: { name },
-          replace: options.force === true,
-        });
-        const { issued, withKey } = result;
-        ctx.out.result(issueJson(folder, result), () => {
-          ctx.out.line(
-            `Registered ${name} (${issued.device.id}), certificate valid until ${issued.certificate.notAfter.slice(0, 10)}.`,
-          );
-          printFiles(ctx, folder, result);
-          printInstructions(ctx, folder, issued, withKey ? folder.file('key.pem') : null);
-        });
-      }),
-    );
+  addIssueOptions(command).action(
+    bind<[string], IssueOptions>(async ({ ctx, args: [name], options }) => {
+      checkIssueOptions(options);
+      const folder = folderFor(ctx, name, options);
+      const result = await issue({
+        ctx,
+        name,
+        options,
+        folder,
+        path: ['devices'],
+        body: { name },
+        replace: options.force === true,
+      });
+      const { issued, withKey } = result;
+      ctx.out.result(issueJson(folder, result), () => {
+        ctx.out.line(
+          `Registered ${name} (${issued.device.id}), certificate valid until ${issued.certificate.notAfter.slice(0, 10)}.`,
+        );
+        printFiles(ctx, folder, result);
+        printInstructions(ctx, folder, issued, withKey ? folder.file('key.pem') : null);
+      });
+    }),
+  );
 };
 
 /** What programs get: all but the key and the PEM texts, which are in the files. */

@@ -47,7 +47,7 @@ export const addDeviceRenew: Verb = (parent, bind) => {
           folder,
           path: ['devices', name, 'certificates', 'renew'],
           body: {},
-          replace: holder === device.id,
+          replace: holder === device.id || options.force === true,
         });
         const { serial, notAfter } = result.issued.certificate;
         const dropped = options.dropOld === true ? await dropOthers(ctx, name, serial) : [];
