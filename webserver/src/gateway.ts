@@ -152,14 +152,15 @@ async function assemble(
     devices: store,
     ...(management.password !== null && { managementPassword: management.password }),
   });
-  const auth = createBrokerAuthServer(
-    { access, logger },
-    {
+  const auth = createBrokerAuthServer({
+    access,
+    logger,
+    tls: {
       cert: await readFile(files.authCert, 'utf8'),
       key: await secretText(files.authKey, "The key for the broker's questions"),
       ca: authority.trustBundlePem,
     },
-  );
+  });
   await listen(
     auth,
     { port: settings.POSTERN_BROKER_AUTH_PORT, host: '127.0.0.1' },
