@@ -56,6 +56,13 @@ export class Revocation {
     });
   }
 
+  /** A list of what is revoked now, whatever the age of the last one. */
+  async renew(): Promise<CertificateRevocationList> {
+    // One that is being built may have read the store before the last revocation.
+    await this.building?.catch(() => undefined);
+    return this.build();
+  }
+
   /** Something was revoked elsewhere. */
   markStale(): void {
     this.stale = true;
@@ -69,9 +76,7 @@ export class Revocation {
     this.options.notifier.deviceChanged(deviceId);
     this.stale = true;
     try {
-      // One that is being built may have read the store before the revocation.
-      await this.building?.catch(() => undefined);
-      await this.options.publisher.publish(await this.build());
+      await this.options.publisher.publish(await this.renew());
     } catch (error) {
       // The broker asks the gateway at each login as well, and that answer is no already.
       this.options.onError(error, 'the CRL could not be published');

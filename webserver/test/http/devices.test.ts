@@ -349,6 +349,12 @@ describe('the CA’s public files', () => {
     expect((await gateway.app.revocation.current()).number).toBeGreaterThan(before);
   });
 
+  it('can be made anew at once, however young the last one is', async () => {
+    const first = await gateway.app.revocation.renew();
+    const second = await gateway.app.revocation.renew();
+    expect(second.number).toBeGreaterThan(first.number);
+  });
+
   it('are served although the store is away, as they were', async () => {
     const away = await startGateway();
     try {
