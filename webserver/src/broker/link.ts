@@ -39,6 +39,9 @@ const WRITER_RETRY_MS = 5_000;
 /** AMQP heartbeat, in seconds: a half-open connection is noticed within two of them. */
 const HEARTBEAT_S = 10;
 const CONNECT_TIMEOUT_MS = 10_000;
+/** When presence is read from the broker once more after a connect, and how often from then on, in ms. */
+const RECONCILE_SOON_MS = 5_500;
+const RECONCILE_MS = 60_000;
 /** Backoff between attempts to reconnect, in ms; jittered, so that many instances do not come at once. */
 const RECONNECT = { initialDelay: 100, maxDelay: 5_000, factor: 2, jitter: 0.5 };
 /** Claims under way at a time: each opens a channel, and the broker allows a connection some 30. */
@@ -94,6 +97,7 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
   private downReason = 'not connected yet';
   private events: TransportEvents | null = null;
   private writerTimer: NodeJS.Timeout | null = null;
+  private reconcileTimer: NodeJS.Timeout | null = null;
   private closing = false;
   private connectedBefore = false;
   private readonly replyQueue: string;
@@ -160,7 +164,7 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
 
   async close(): Promise<void> {
     this.closing = true;
-    if (this.writerTimer) clearTimeout(this.writerTimer);
+    for (const timer of [this.writerTimer, this.reconcileTimer]) if (timer) clearTimeout(timer);
     this.live = null;
     await this.connection?.close().catch(() => {});
   }
@@ -279,7 +283,8 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
     await news.consume(newsQueue, (message) => message && this.onNews(message), { noAck: true });
 
     // What happened before the bindings stood is read from the broker itself.
-    if (management) await presence.reconcile(await management.listDeviceConnections());
+    presence.listening();
+    if (management) await this.reconcile(management);
     else
       logger.warn(
         'no management API is configured: presence is known from now on only, and sessions of revoked devices are not closed',
@@ -301,6 +306,28 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
     this.options.onUp?.(true);
     logger.info({ instanceId: this.instanceId }, 'connected to the broker');
     void this.tryToBecomeWriter(model);
+    if (management) this.scheduleReconcile(management, model, RECONCILE_SOON_MS);
+  }
+
+  private async reconcile(management: ManagementClient): Promise<void> {
+    const askedAt = Date.now();
+    await this.options.presence.reconcile(await management.listDeviceConnections(), askedAt);
+  }
+
+  /** The list is some seconds old, and an event can be lost: it is read again, soon and then now and then. */
+  private scheduleReconcile(management: ManagementClient, model: ChannelModel, delayMs: number): void {
+    if (this.reconcileTimer) clearTimeout(this.reconcileTimer);
+    this.reconcileTimer = setTimeout(() => {
+      if (this.live?.model !== model) return;
+      this.reconcile(management)
+        .catch((error: unknown) =>
+          this.options.logger.warn({ err: error }, 'presence could not be read from the broker'),
+        )
+        .finally(() => {
+          if (this.live?.model === model) this.scheduleReconcile(management, model, RECONCILE_MS);
+        });
+    }, delayMs);
+    this.reconcileTimer.unref();
   }
 
   /** A channel that the broker closes is a broken invariant: start anew rather than half-work. */
@@ -317,7 +344,7 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
     this.live = null;
     this.blocked = false;
     this.downReason = reason;
-    this.options.presence.writer = false;
+    this.options.presence.deaf();
     this.options.onUp?.(false);
     if (this.writerTimer) clearTimeout(this.writerTimer);
     if (wasLive) this.options.logger.warn({ reason }, 'the connection to the broker is lost; reconnecting');

@@ -8,6 +8,8 @@ import type { PresenceStore } from './store.js';
 export interface PresenceView {
   /** What this instance knows of the device, at once; null where the broker never told of it. */
   peek(deviceId: string): Presence | null;
+  /** False while the device may have connected unheard: right after this instance came, or came back, to the broker. */
+  isCertain(deviceId: string): boolean;
   /** The device's presence as soon as it is connected, or null after `withinMs`. */
   whenConnected(deviceId: string, withinMs: number): Promise<Presence | null>;
 }
@@ -35,6 +37,8 @@ export interface PresenceDirectoryOptions {
 const HELLO_LEAD_MS = 2_000;
 /** Connections of one device that are remembered: more than one is a take-over, or an AMQP device with two. */
 const MAX_CONNECTIONS_PER_DEVICE = 16;
+/** How old the broker's own list of connections may be, in ms: it is put together every 2 s. */
+const LIST_AGE_MS = 5_000;
 /** How long changes are gathered before they are written, in ms: a fleet that connects makes few writes of many. */
 const WRITE_DELAY_MS = 200;
 const WRITE_BATCH = 1_000;
@@ -46,6 +50,8 @@ interface Entry {
   /** Names of live connections, the newest last. */
   connections: string[];
   helloAt: number;
+  /** When the broker last told of a connection of this device. */
+  heardAt: number;
 }
 
 /**
@@ -55,7 +61,9 @@ interface Entry {
  */
 export class PresenceDirectory implements PresenceView {
   private readonly entries = new Map<string, Entry>();
-  private readonly byConnection = new Map<string, string>();
+  private readonly byConnection = new Map<string, { readonly deviceId: string; readonly openedAt: number }>();
+  /** When connections were closed that a list may still hold. */
+  private readonly closedAt = new Map<string, number>();
   private readonly waiting = new Map<string, Set<(presence: Presence) => void>>();
   private readonly dirty = new Set<string>();
   private readonly store: PresenceStore;
@@ -65,6 +73,9 @@ export class PresenceDirectory implements PresenceView {
   private connectedCount = 0;
   /** Only one instance writes; the others follow the same events. */
   writer = false;
+  /** Since when events are heard without a gap; what happened before is known once the broker's list was read after it. */
+  private heardSince = Infinity;
+  private listRead = false;
 
   constructor(options: PresenceDirectoryOptions) {
     this.options = options;
@@ -78,6 +89,23 @@ export class PresenceDirectory implements PresenceView {
 
   peek(deviceId: string): Presence | null {
     return this.entries.get(deviceId)?.presence ?? null;
+  }
+
+  isCertain(deviceId: string): boolean {
+    return this.listRead || (this.entries.get(deviceId)?.heardAt ?? -Infinity) >= this.heardSince;
+  }
+
+  /** Events are heard from now on. */
+  listening(): void {
+    this.heardSince = this.clock.now();
+    this.listRead = false;
+  }
+
+  /** The connection to the broker is lost: what happens now is not heard. */
+  deaf(): void {
+    this.heardSince = Infinity;
+    this.listRead = false;
+    this.writer = false;
   }
 
   /** What is known of the device, from memory or else from the store. */
@@ -123,7 +151,8 @@ export class PresenceDirectory implements PresenceView {
       if (entry.connections.length > MAX_CONNECTIONS_PER_DEVICE)
         this.byConnection.delete(entry.connections.shift()!);
     }
-    this.byConnection.set(opened.connection, opened.deviceId);
+    this.byConnection.set(opened.connection, { deviceId: opened.deviceId, openedAt: now });
+    entry.heardAt = now;
     const helloIsOfThisConnection = entry.helloAt > now - HELLO_LEAD_MS;
     this.change(entry, {
       connected: true,
@@ -137,11 +166,13 @@ export class PresenceDirectory implements PresenceView {
   }
 
   connectionClosed(connection: string): void {
-    const deviceId = this.byConnection.get(connection);
-    if (deviceId === undefined) return;
+    const known = this.byConnection.get(connection);
+    if (known === undefined) return;
     this.byConnection.delete(connection);
-    const entry = this.entries.get(deviceId);
+    this.closedAt.set(connection, this.clock.now());
+    const entry = this.entries.get(known.deviceId);
     if (!entry) return;
+    entry.heardAt = this.clock.now();
     entry.connections = entry.connections.filter((name) => name !== connection);
     const newest = entry.connections.at(-1);
     if (newest !== undefined) {
@@ -183,25 +214,34 @@ export class PresenceDirectory implements PresenceView {
   }
 
   /**
-   * Puts the directory right after events may have been missed: `live` are all connections that the broker has.
-   * A hello that the store remembers counts where it was said on a connection that still lives.
+   * Puts the directory right where events may have been missed. `live` are the connections that the broker lists,
+   * asked for at `askedAt`; the list may be {@link LIST_AGE_MS} older than that, so that what was opened or closed
+   * since is believed more. A hello that the store remembers counts where it was said on a connection that lives.
    */
-  async reconcile(live: readonly DeviceConnection[]): Promise<void> {
+  async reconcile(live: readonly DeviceConnection[], askedAt: number): Promise<void> {
     const stored = new Map(
       (await this.store.listConnected()).map((presence) => [presence.deviceId, presence]),
     );
+    const listedSince = askedAt - LIST_AGE_MS;
+    for (const [name, at] of this.closedAt) if (at < listedSince) this.closedAt.delete(name);
     const names = new Set(live.map(({ connection }) => connection));
-    for (const connection of [...this.byConnection.keys()])
-      if (!names.has(connection)) this.connectionClosed(connection);
+    for (const [name, { deviceId, openedAt }] of [...this.byConnection]) {
+      if (names.has(name) || openedAt >= listedSince) continue;
+      this.connectionClosed(name);
+      // Not heard of: it may have come back unheard as well.
+      this.entries.get(deviceId)!.heardAt = 0;
+    }
     for (const opened of live) {
-      if (this.byConnection.has(opened.connection)) continue;
-      const before = stored.get(opened.deviceId);
+      if (this.byConnection.has(opened.connection) || this.closedAt.has(opened.connection)) continue;
       this.connectionOpened(opened);
+      const before = stored.get(opened.deviceId);
       if (before?.connection !== opened.connection || before.protocol !== 2) continue;
       const entry = this.entry(opened.deviceId);
       const { protocol, methods, model, version } = before;
       if (entry.presence.protocol !== 2) this.change(entry, { protocol, methods, model, version });
     }
+    this.listRead = askedAt - LIST_AGE_MS >= this.heardSince;
+    if (!this.listRead) return;
     for (const presence of stored.values()) {
       if (this.entries.has(presence.deviceId)) continue;
       const entry = this.entry(presence.deviceId);
@@ -254,7 +294,7 @@ export class PresenceDirectory implements PresenceView {
   private entry(deviceId: string): Entry {
     let entry = this.entries.get(deviceId);
     if (!entry) {
-      entry = { presence: { ...UNKNOWN, deviceId }, connections: [], helloAt: 0 };
+      entry = { presence: { ...UNKNOWN, deviceId }, connections: [], helloAt: 0, heardAt: 0 };
       this.entries.set(deviceId, entry);
     }
     return entry;

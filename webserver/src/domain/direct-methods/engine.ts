@@ -109,6 +109,8 @@ export class DirectMethodEngine implements DirectMethods, TransportEvents {
       this.perDevice.set(call.deviceId, count + 1);
       const state = this.presence.peek(call.deviceId);
       if (state?.connected) this.dispatch(pending, state.protocol, state.transport);
+      // The broker itself says whether there is a queue; a call can then not be told from one that waits in a session.
+      else if (!this.presence.isCertain(call.deviceId)) this.dispatch(pending, 1, null);
       else void this.dispatchWhenConnected(pending);
     });
   }
