@@ -14,8 +14,8 @@ const SERIAL = /^[0-9a-f]{1,40}$/;
 
 /**
  * A full CRL, version 2 (RFC 5280 5.1). Made here and not by @peculiar/x509, whose generator compares each
- * entry with all others and writes an empty `crlEntryExtensions` where there is no reason, which 5.3 forbids
- * and OpenSSL refuses.
+ * entry with all others, writes an empty `crlEntryExtensions` where there is no reason (Extensions has at
+ * least one, RFC 5280 4.1), and a PEM label that OpenSSL does not know (`CRL`; RFC 7468 7 has `X509 CRL`).
  */
 export async function makeCrl(issuer: IssuingKey, request: CrlRequest, now: number): Promise<Crl> {
   const thisUpdate = Math.floor((request.thisUpdate ?? now) / 1000) * 1000;

@@ -8,7 +8,8 @@ import { CRL_URL, tempFolder } from './support/temp-ca.js';
 
 const BIN = fileURLToPath(new URL('../bin/postern-certs.js', import.meta.url));
 
-describe('the postern-certs command', () => {
+// Each call is a process of its own, which derives the CA's keys.
+describe('the postern-certs command', { timeout: 120_000 }, () => {
   const { home, remove } = tempFolder();
   const data = join(home, 'data');
   const at = (...names: string[]): string => join(home, ...names);
@@ -103,7 +104,7 @@ describe('the postern-certs command', () => {
       run(['sign', 'device', '--id', 'pump', '--csr', 'pump.crt.pem', '--out', 'renewed']),
     ).toMatchObject({ code: 0 });
     for (const path of [at('pump.crt.pem'), at('renewed', 'pump.crt.pem')]) {
-      expect(opensslOk(['x509', '-noout', '-subject', '-in', path]).trim()).toBe('subject=CN = pump');
+      expect(opensslOk(['x509', '-noout', '-subject', '-in', path])).toMatch(/^subject=CN ?= ?pump\n$/);
       expect(opensslOk(['x509', '-noout', '-pubkey', '-in', path])).toBe(
         opensslOk(['pkey', '-pubout', '-in', at('x.key')]),
       );

@@ -9,7 +9,7 @@ import { CRL_URL, tempFolder } from './support/temp-ca.js';
 
 const SCRIPT = fileURLToPath(new URL('./support/create-once.mjs', import.meta.url));
 
-describe('several processes and crashes', () => {
+describe('several processes and crashes', { timeout: 60_000 }, () => {
   let home: string;
   let remove: () => void;
   let dir: string;

@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { describeCertificate } from '../describe.js';
 import { isErrno, syncFolder, writeNewFile } from '../durable-files.js';
 import { updateLedger } from '../ledger.js';
@@ -44,7 +44,7 @@ export async function issue(
     },
     result: undefined,
   }));
-  await writeFiles(resolve(options.out), commonName.replace('*', '_'), issued, line);
+  await writeFiles(options.out, commonName.replace('*', '_'), issued, line);
   line(`serial ${issued.serial}, good until ${new Date(issued.notAfter).toISOString()}`);
 }
 
