@@ -4,6 +4,8 @@
 
 /** How often a device that cannot work says why, in ms. */
 #define COMPLAINT_MS 60000u
+/** 2000-01-01T00:00:00Z. */
+#define CLOCK_START 946684800u
 
 static const struct postern_hal *board;
 
@@ -62,6 +64,12 @@ static enum pt_config_status read_config(struct pt_config *config, uint8_t *bloc
   return pt_config_parse(block, length, config);
 }
 
+/* A clock that lost its power says no time at all: let it run, from where nobody takes it for the true one. */
+static void start_clock(const struct postern_hal *hal) {
+  uint32_t now;
+  if (!hal->rtc_read(hal->ctx, &now)) (void)hal->rtc_write(hal->ctx, CLOCK_START);
+}
+
 static void wipe(volatile uint8_t *bytes, size_t length) {
   while (length-- > 0) *bytes++ = 0;
 }
@@ -79,6 +87,7 @@ void pt_firmware_run(const struct postern_hal *hal) {
   (void)pt_state_load(hal, &state);
   device = (struct pt_device){hal, &state, NULL, pt_net_addresses, pt_net_set_mac};
   pt_clock_init(&device);
+  start_clock(hal);
   if (!pt_entropy_init(&state, config.seed, config.seed_length))
     complain_for_ever("state: the seed could not be kept, and without that keys could repeat");
   uint8_t mac[POSTERN_MAC_LENGTH];

@@ -4,7 +4,8 @@
 
 #define MBEDTLS_HAVE_ASM
 #define MBEDTLS_PLATFORM_C
-#define MBEDTLS_PLATFORM_MEMORY
+#define MBEDTLS_PLATFORM_MEMORY /* lwIP's heap, see altcp_tls_mbedtls_mem.c */
+#define MBEDTLS_PLATFORM_NO_STD_FUNCTIONS /* no malloc, exit, printf: newlib's would want an operating system */
 #define MBEDTLS_NO_PLATFORM_ENTROPY
 #define MBEDTLS_ENTROPY_HARDWARE_ALT /* port/entropy.c: the FT900 has no true random generator */
 #define MBEDTLS_ENTROPY_C

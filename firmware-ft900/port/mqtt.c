@@ -55,7 +55,16 @@ static const char *explain(mqtt_connection_status_t status) {
     case MQTT_CONNECT_TIMEOUT: return "the broker did not answer in time";
     case MQTT_CONNECT_DISCONNECTED: break;
   }
-  return "the connection was closed, or TLS did not come about";
+  if (altcp_tls_last_error == 0) return "the connection was closed";
+  /* mbedTLS's number, as its documentation has it: 0x2700 is a certificate that could not be verified. */
+  static char reason[48];
+  struct pt_text text;
+  unsigned error = (unsigned)-altcp_tls_last_error;
+  pt_text_init(&text, reason, sizeof reason);
+  pt_text_string(&text, "TLS did not come about, error -0x");
+  pt_text_hex_byte(&text, (uint8_t)(error >> 8));
+  pt_text_hex_byte(&text, (uint8_t)error);
+  return reason;
 }
 
 static void connection_changed(mqtt_client_t *unused, void *arg, mqtt_connection_status_t status) {
@@ -111,6 +120,7 @@ static bool transport_connect(void *ctx) {
   (void)ctx;
   memset(&events, 0, sizeof events);
   generation++;
+  altcp_tls_last_error = 0;
   if (config->has_host_address) {
     IP_ADDR4(&address, config->host_address[0], config->host_address[1], config->host_address[2],
              config->host_address[3]);
