@@ -206,7 +206,7 @@ describe('the SQLite driver', () => {
     await (await openSqliteStore({ file })).close();
     const chosen = driverName(process.versions.node);
     const loaded = await readFile('/proc/self/maps', 'utf8');
-    expect(/better_sqlite3[^\n]*\.node/.test(loaded)).toBe(chosen === 'better-sqlite3');
+    expect(/better-sqlite3[^\n]*\.node/.test(loaded)).toBe(chosen === 'better-sqlite3');
     expect(/libsql[^\n]*\.node/.test(loaded)).toBe(chosen === 'libsql');
   });
 

@@ -29,11 +29,10 @@ const WITHOUT_CERTIFICATES = { projection: { certificates: 0 } } as const;
  */
 export function deviceStore({ devices, counters, run }: MongoContext): DeviceStore {
   const findLive = async (ownerId: string, name: string) => {
-    const document = await devices.findOne(
-      { ownerId, liveName: name, removedAt: null },
-      WITHOUT_CERTIFICATES,
-    );
-    return document && toDevice(document);
+    // Exactly the index's fields. A removed device is found only by what is no device's name.
+    const document = await devices.findOne({ ownerId, liveName: name }, WITHOUT_CERTIFICATES);
+    const device = document && toDevice(document);
+    return device?.removedAt === null ? device : null;
   };
 
   return {
