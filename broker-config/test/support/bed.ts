@@ -51,6 +51,7 @@ export function freePort(): Promise<number> {
 }
 
 export interface Bed {
+  home: string | undefined;
   installation: BrokerInstallation;
   node: BrokerNode;
   options: BrokerNodeOptions;
@@ -128,6 +129,7 @@ export async function openBed(options: {
     }
   }
   return {
+    home: options.home,
     installation,
     node,
     options: nodeOptions,

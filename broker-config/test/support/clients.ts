@@ -1,3 +1,4 @@
+import type { SecureContextOptions } from 'node:tls';
 import { readFileSync } from 'node:fs';
 import { connect as amqpConnect, type ChannelModel, type Options } from 'amqplib';
 import amqplib from 'amqplib';
@@ -11,7 +12,8 @@ export type MqttVersion = 3 | 4 | 5;
 export function mqttConnect(
   bed: Bed,
   leaf: Leaf | null,
-  options: Omit<IClientOptions, 'clientId'> & { clientId: string; version?: MqttVersion },
+  options: Omit<IClientOptions, 'clientId'> &
+    SecureContextOptions & { clientId: string; version?: MqttVersion },
 ): Promise<MqttClient> {
   const { version = 4, ...rest } = options;
   return new Promise((resolve, reject) => {
@@ -49,14 +51,18 @@ export function mqttConnect(
 export async function amqpOpen(
   bed: Bed,
   leaf: Leaf | null,
-  options: { credentials?: ReturnType<typeof amqplib.credentials.external>; heartbeat?: number } = {},
+  options: {
+    credentials?: ReturnType<typeof amqplib.credentials.external>;
+    heartbeat?: number;
+    vhost?: string;
+  } = {},
 ): Promise<ChannelModel> {
   const connection = await amqpConnect(
     {
       protocol: 'amqps',
       hostname: '127.0.0.1',
       port: bed.amqpsPort,
-      vhost: '/',
+      vhost: options.vhost ?? '/',
       heartbeat: options.heartbeat ?? 0,
       frameMax: 0x1000 * 2,
     } satisfies Options.Connect,
@@ -75,12 +81,13 @@ export async function amqpOpen(
 export function management(
   bed: Bed,
   path: string,
-  options: { method?: string; user?: string; password?: string } = {},
+  options: { method?: string; user?: string; password?: string; body?: string } = {},
 ): Promise<Response> {
   const user = options.user ?? bed.policy.managementUser;
   const password = options.password ?? bed.policy.managementPassword;
   return fetch(`${bed.node.managementUrl}${path}`, {
     method: options.method ?? 'GET',
+    ...(options.body !== undefined && { body: options.body }),
     headers: { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` },
   });
 }

@@ -133,6 +133,23 @@ export class TestPki {
     return { certFile, keyFile, cert: readFileSync(certFile), key: readFileSync(keyFile) };
   }
 
+  /** A certificate that another leaf signed, as if it were a CA. */
+  leafIssuedBy(issuer: Leaf, commonName: string): Leaf {
+    const name = `leaf${++this.#serial}`;
+    this.#key(name, 'ec');
+    this.#openssl(`req -new -key ${name}.key -out ${name}.csr -subj`, `/CN=${commonName}`);
+    this.#openssl(
+      `x509 -req -in ${name}.csr -CA ${issuer.certFile} -CAkey ${issuer.keyFile} -set_serial 77 -days 2 -out ${name}.leaf`,
+    );
+    const cert = Buffer.from(this.read(`${name}.leaf`) + issuer.cert.toString());
+    return {
+      certFile: this.#file(`${name}.leaf`),
+      keyFile: this.#file(`${name}.key`),
+      cert,
+      key: Buffer.from(this.read(`${name}.key`)),
+    };
+  }
+
   /** Puts the leaf on the list; the broker hears of it by {@link publishCrl}. */
   revoke(leaf: Leaf): void {
     this.#openssl(`ca -config ca.cnf -batch -revoke`, leaf.certFile.replace(/\.pem$/, '.leaf'));
