@@ -13,7 +13,7 @@ import { DeviceAccess, MANAGEMENT_USERNAME } from './domain/device-access.js';
 import { DirectMethodEngine } from './domain/direct-methods/index.js';
 import { systemClock, type SessionCloser } from './domain/ports.js';
 import { PresenceDirectory } from './domain/presence.js';
-import type { CertificateRevocationList, CrlPublisher } from './domain/revocation.js';
+import type { CrlPublisher } from './domain/revocation.js';
 import type { Store } from './domain/store.js';
 import { createBrokerAuthServer } from './http/broker-auth.js';
 import { closeGracefully, createHttpsServer } from './http/server.js';
@@ -247,9 +247,7 @@ async function refreshCrl(
       .join();
   for (let attempt = 0; attempt < 5; attempt++) {
     const before = await serials();
-    revocation.markStale();
-    const list: CertificateRevocationList = await revocation.current();
-    await publisher.publish(list);
+    await publisher.publish(await revocation.renew());
     if ((await serials()) === before) return;
   }
 }

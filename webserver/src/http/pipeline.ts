@@ -244,7 +244,12 @@ export class Pipeline {
       return { status: error.status, body, contentType: PROBLEM_TYPE, headers };
     }
     const status = route.style === 'flat-registry' ? flatRegistryStatus(error) : error.status;
-    const answer = { status: flatStatus(error), ...route.ngFields, code: error.code, requestId };
+    // With 200 what the contract says and no more; the request id is in the headers.
+    const answer = {
+      status: flatStatus(error),
+      ...route.ngFields,
+      ...(status !== 200 && { code: error.code, requestId }),
+    };
     return { status, body: Buffer.from(JSON.stringify(answer)), contentType: JSON_TYPE, headers };
   }
 

@@ -94,8 +94,9 @@ export function flatControlBody(fields: Record<string, z.ZodType>): z.ZodType<Js
 export const flatStatusSchema = z.looseObject({ status: z.string().regex(/^(?:OK$|NG, )/) });
 export const flatErrorSchema = z.looseObject({
   status: z.string().regex(/^NG, /),
-  code: z.string(),
-  requestId: z.string(),
+  /** These two where the HTTP status is not 200. */
+  code: z.string().optional(),
+  requestId: z.string().optional(),
 });
 export const flatLoginSchema = flatStatusSchema.extend({ secret: z.string() });
 const flatDeviceSchema = z.looseObject({

@@ -31,8 +31,9 @@ export interface DirectMethodEngineOptions {
   readonly onBug?: (error: unknown) => void;
 }
 
-const unavailable = (detail: string): ExpectedError =>
-  new ExpectedError('BROKER_UNAVAILABLE', { detail, retryAfterSeconds: 1 });
+/** The broker is away, and the device was surely not asked. */
+const notSent = (detail: string): ExpectedError =>
+  new ExpectedError('BROKER_UNAVAILABLE', { detail, retryAfterSeconds: 1, notSent: true });
 
 /**
  * Direct methods (design decisions 1 and 2): one message out, one answer back, to the caller that asked, once.
@@ -70,11 +71,9 @@ export class DirectMethodEngine implements DirectMethods, TransportEvents {
   }
 
   call(call: MethodCall): Promise<JsonObject> {
-    if (this.closed) return Promise.reject(new ExpectedError('SHUTTING_DOWN'));
+    if (this.closed) return Promise.reject(new ExpectedError('SHUTTING_DOWN', { notSent: true }));
     if (!this.transport.ready)
-      return Promise.reject(
-        unavailable('The connection to the message broker is down; it is being restored.'),
-      );
+      return Promise.reject(notSent('The connection to the message broker is down; it is being restored.'));
     const count = this.perDevice.get(call.deviceId) ?? 0;
     if (count >= this.limits.callsPerDevice) {
       return Promise.reject(this.busy());
@@ -119,7 +118,7 @@ export class DirectMethodEngine implements DirectMethods, TransportEvents {
   close(): void {
     this.closed = true;
     clearInterval(this.sweeper);
-    this.failAll(new ExpectedError('SHUTTING_DOWN'));
+    for (const pending of [...this.pending.values()]) pending.fail(new ExpectedError('SHUTTING_DOWN'));
     for (const deviceId of this.owned.keys()) this.transport.release(deviceId);
     this.owned.clear();
   }
@@ -190,11 +189,16 @@ export class DirectMethodEngine implements DirectMethods, TransportEvents {
   onDown(reason: string): void {
     this.owned.clear();
     this.claims.clear();
-    this.failAll(
-      unavailable(
-        `The connection to the message broker was lost while the device was asked (${reason}). It may have acted.`,
-      ),
-    );
+    for (const pending of [...this.pending.values()]) {
+      const sent = pending.route !== 'preparing';
+      pending.fail(
+        new ExpectedError('BROKER_UNAVAILABLE', {
+          detail: `The connection to the message broker was lost (${reason}).${sent ? ' The device may have acted.' : ''}`,
+          retryAfterSeconds: 1,
+          notSent: !sent,
+        }),
+      );
+    }
   }
 
   private busy(): ExpectedError {
@@ -214,7 +218,7 @@ export class DirectMethodEngine implements DirectMethods, TransportEvents {
     if (!this.pending.has(pending.id)) return;
     if (!state) return pending.fail(offline());
     if (!this.transport.ready)
-      return pending.fail(unavailable('The connection to the message broker is down; it is being restored.'));
+      return pending.fail(notSent('The connection to the message broker is down; it is being restored.'));
     this.dispatch(pending, state.protocol, state.transport);
   }
 
@@ -252,7 +256,7 @@ export class DirectMethodEngine implements DirectMethods, TransportEvents {
         const owned = this.owned.get(deviceId);
         if (owned) return this.submitToLane(owned, pending);
         if (outcome === 'owned')
-          return pending.fail(unavailable('The connection to the message broker was lost.'));
+          return pending.fail(notSent('The connection to the message broker was lost.'));
         pending.route = 'forwarded';
         this.transport.forward({
           deviceId,
@@ -262,9 +266,7 @@ export class DirectMethodEngine implements DirectMethods, TransportEvents {
         });
       },
       (error: unknown) =>
-        pending.fail(
-          isExpectedError(error) ? error : unavailable('The message broker did not take the call.'),
-        ),
+        pending.fail(isExpectedError(error) ? error : notSent('The message broker did not take the call.')),
     );
   }
 
@@ -361,11 +363,6 @@ export class DirectMethodEngine implements DirectMethods, TransportEvents {
     const count = (this.perDevice.get(deviceId) ?? 1) - 1;
     if (count <= 0) this.perDevice.delete(deviceId);
     else this.perDevice.set(deviceId, count);
-  }
-
-  private failAll(error: Error): void {
-    for (const pending of [...this.pending.values()]) pending.fail(error);
-    for (const lanes of this.owned.values()) lanes.failAll(error);
   }
 
   private left(deadline: number): number {

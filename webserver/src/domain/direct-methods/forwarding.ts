@@ -25,6 +25,7 @@ const answerSchema = z.union([
       code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]),
       detail: z.string().optional(),
       retryAfterSeconds: z.number().optional(),
+      notSent: z.boolean().optional(),
       deviceError: z.object({ code: z.string(), message: z.string() }).optional(),
       reply: z.string().optional(),
     }),
@@ -45,10 +46,10 @@ export function decodeForwardedCall(body: Buffer): Omit<MethodCall, 'deviceId'> 
 
 export function encodeAnswer(answer: Answer): Buffer {
   if (answer.ok) return Buffer.from(JSON.stringify({ reply: answer.reply }));
-  const { code, detail, retryAfterSeconds, extra } = answer.error;
+  const { code, detail, retryAfterSeconds, notSent, extra } = answer.error;
   return Buffer.from(
     JSON.stringify({
-      error: { code, detail, retryAfterSeconds, deviceError: extra.deviceError, reply: extra.reply },
+      error: { code, detail, retryAfterSeconds, notSent, deviceError: extra.deviceError, reply: extra.reply },
     }),
   );
 }
