@@ -230,6 +230,21 @@ describe('device renew and revoke', () => {
     expect(isPair('lamp')).toBe(true);
   });
 
+  it('does not write over files of no device that it knows, but moves them with --force', async () => {
+    await postern('device', 'register', 'lamp');
+    rmSync(file('lamp', 'device.json'));
+    const key = text('lamp', 'key.pem');
+    const { code, stderr } = await postern('device', 'renew', 'lamp');
+    expect(code).toBe(11);
+    expect(stderr).toContain('--force');
+    expect(text('lamp', 'key.pem')).toBe(key);
+    const forced = await postern('device', 'renew', 'lamp', '--force', '--json');
+    expect(forced.code).toBe(0);
+    const { movedTo } = JSON.parse(forced.stdout) as { movedTo: string };
+    expect(readFileSync(join(movedTo, 'key.pem'), 'utf8')).toBe(key);
+    expect(isPair('lamp')).toBe(true);
+  });
+
   it("does not mix one device's files with another's", async () => {
     await postern('device', 'register', 'lamp');
     world.gateway.addDevice('demo', 'other');

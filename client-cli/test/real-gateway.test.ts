@@ -1,20 +1,21 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Shell } from './support/cli.js';
 import { RealGateway } from './support/real-gateway.js';
 
 let gateway: RealGateway;
 let shell: Shell;
 beforeAll(async () => {
-  shell = new Shell();
   gateway = await RealGateway.start();
 });
-afterAll(async () => {
-  shell.dispose();
-  await gateway?.stop();
+afterAll(() => gateway?.stop());
+// Logins on one gateway share a config folder; each test is a user on a machine of its own.
+beforeEach(() => {
+  shell = new Shell();
 });
+afterEach(() => shell.dispose());
 
 const PASSWORD = 'a long enough one';
 const postern = (args: string[], stdin = '') =>

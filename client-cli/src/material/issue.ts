@@ -36,6 +36,7 @@ export function addIssueOptions(command: Command): Command {
       '--gateway-key',
       'let the gateway make the key (default: it is made here and never leaves this machine)',
     )
+    .option('--force', 'where files are there already, move them into a folder below')
     .addOption(
       new Option(
         '--firmware <kind>',

@@ -37,6 +37,10 @@ export class RealGateway {
     const leaves = {
       https: await authority.issueHttpsServer({ dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] }),
       gateway: await authority.issueGatewayClient(),
+      'broker-auth': await authority.issueHttpsServer({
+        dnsNames: ['localhost'],
+        ipAddresses: ['127.0.0.1'],
+      }),
     };
     for (const [name, leaf] of Object.entries(leaves)) {
       writeFileSync(join(dataDir, 'tls', `${name}.pem`), leaf.chainPem, { mode: 0o600 });
