@@ -53,8 +53,8 @@ test-e2e: ## Run the end-to-end tests alone (POSTERN_RABBITMQ_HOME picks the bro
 	@$(VITEST) --project e2e
 
 .PHONY: test-mongodb
-test-mongodb: ## Run the store's tests on MongoDB: MONGODB_URL, else a test server
-	@scripts/setup.sh build
+test-mongodb: ## Run the store's and the end-to-end tests on MongoDB: MONGODB_URL, else a test server
+	@scripts/setup.sh test
 	@scripts/test-mongodb.sh
 
 .PHONY: bench
