@@ -27,6 +27,33 @@ void pt_port_assert(const char *message, int line) {
   board->reset(board->ctx);
 }
 
+#ifdef PT_MEASURE
+#include "lwip/stats.h"
+
+static void log_count(const char *name, uint32_t used, uint32_t there) {
+  char buffer[64];
+  struct pt_text text;
+  pt_text_init(&text, buffer, sizeof buffer);
+  pt_text_string(&text, "measure: ");
+  pt_text_string(&text, name);
+  pt_text_char(&text, ' ');
+  pt_text_u32(&text, used);
+  pt_text_string(&text, " of ");
+  pt_text_u32(&text, there);
+  pt_port_log(buffer);
+}
+
+/* For docs/size.md: the most that was in use at once. */
+static void log_peaks(uint32_t now_ms) {
+  static uint32_t last_ms;
+  if (now_ms - last_ms < 1000u) return;
+  last_ms = now_ms;
+  log_count("heap", lwip_stats.mem.max, MEM_SIZE);
+  log_count("pbuf pool", lwip_stats.memp[MEMP_PBUF_POOL]->max, PBUF_POOL_SIZE);
+  log_count("tcp segments", lwip_stats.memp[MEMP_TCP_SEG]->max, MEMP_NUM_TCP_SEG);
+}
+#endif
+
 static void complain_for_ever(const char *line) {
   for (;;) {
     pt_port_log(line);
@@ -112,6 +139,9 @@ void pt_firmware_run(const struct postern_hal *hal) {
     pt_mqtt_poll(&session, now);
     pt_session_poll(&session, now);
     hal->watchdog_feed(hal->ctx);
+#ifdef PT_MEASURE
+    log_peaks(now);
+#endif
     if (!worked) hal->idle(hal->ctx);
   }
 }

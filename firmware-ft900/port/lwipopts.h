@@ -40,7 +40,7 @@
 #elif defined(PT_RSA)
 #define MEM_SIZE 30000
 #else
-#define MEM_SIZE 18500
+#define MEM_SIZE 16700
 #endif
 #endif
 #define MEMP_NUM_PBUF 8

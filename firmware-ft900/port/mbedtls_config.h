@@ -2,6 +2,14 @@
 #ifndef POSTERN_MBEDTLS_CONFIG_H
 #define POSTERN_MBEDTLS_CONFIG_H
 
+/* The FT900 keeps constants in data RAM unless they are marked: 2.9 KB of tables stay in program memory. */
+#ifdef __FT32__
+/* The section must be named: with -fdata-sections gcc would put it into data RAM, and read it elsewhere. */
+#define PT_ROM __flash__ __attribute__((section("._pm")))
+#else
+#define PT_ROM
+#endif
+
 #define MBEDTLS_HAVE_ASM
 #define MBEDTLS_PLATFORM_C
 #define MBEDTLS_PLATFORM_MEMORY /* lwIP's heap, see altcp_tls_mbedtls_mem.c */

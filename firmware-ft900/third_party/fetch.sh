@@ -34,4 +34,5 @@ tar -xf "$out/$LWIP" -C "$out/lwip" --strip-components=1
 tar -xf "$out/$MBEDTLS" -C "$out/mbedtls" --strip-components=1
 find "$out/lwip/src" -name '*.[ch]' -exec sed -i 's/\r$//' {} +
 for patch in "$here"/patches/lwip-*.patch; do patch -s -p1 -d "$out/lwip" <"$patch"; done
+for patch in "$here"/patches/mbedtls-*.patch; do patch -s -p1 -d "$out/mbedtls" <"$patch"; done
 : >"$stamp"
