@@ -26,8 +26,11 @@ export async function main(argv: readonly string[] = process.argv.slice(2)): Pro
   });
   for (const signal of Object.keys(SIGNAL_EXITS) as Signal[])
     process.on(signal, () => {
-      if (busy > 0 && pending === null) pending = signal;
-      else process.exit(SIGNAL_EXITS[signal]);
+      if (busy === 0 || pending !== null) process.exit(SIGNAL_EXITS[signal]);
+      pending = signal;
+      process.stderr.write(
+        'postern: ends once the login is renewed; Ctrl-C again ends it now, and may lose the login\n',
+      );
     });
   // `postern device list | head -1`: who stops reading has what he wanted.
   for (const stream of [process.stdout, process.stderr])

@@ -249,7 +249,10 @@ describe('tokens', () => {
     const child = world.shell.start(['whoami']);
     const end = ended(child);
     await until('the refresh has begun', () => answer !== undefined);
+    let said = '';
+    child.stderr?.on('data', (text: string) => (said += text));
     child.kill('SIGINT');
+    await until('the signal has arrived', () => said.includes('once the login is renewed'));
     answer?.();
     expect((await end).code).toBe(130);
     expect(stored()['refreshToken']).not.toBe(before);
