@@ -3,6 +3,7 @@
 
 .equ IRQ_CONTROL, 0x100e3
 .equ BOOT_LOADER, 0x3fffc
+.equ SIMULATOR_EXIT, 0x1fffc
 
 .section .crt0, "ax"
 .global _start
@@ -49,4 +50,5 @@ init:
 
         sub.l   $sp,$sp,24              # room for the caller's argument frame
         call    main
+        sta.l   SIMULATOR_EXIT,$r0      # ends a run on the simulator (unit tests); nothing is there on the part
 5:      jmp     5b
