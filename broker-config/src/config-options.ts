@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { BrokerConfigError } from './errors.js';
@@ -30,15 +31,19 @@ export const brokerLimitsSchema = z.strictObject({
   tlsHandshakeTimeoutMs: z.int().min(1_000).max(120_000).default(20_000),
   /** From TCP accept (AMQP) or TLS (MQTT) to a finished login, milliseconds. */
   loginTimeoutMs: z.int().min(1_000).max(120_000).default(20_000),
-  /** Connections per vhost. Bounds what a flood with valid certificates can hold; 5000 devices were measured. */
+  /** AMQP and MQTT connections of the node. Bounds what a flood with valid certificates can hold; 5000 devices were measured. */
   maxConnections: z.int().min(10).max(1_000_000).default(10_000),
   /** AMQP channels per connection. A gateway needs a handful, a device one. */
   maxChannelsPerConnection: z.int().min(4).max(2_047).default(32),
   /** Messages waiting in one device's queue; the oldest are dropped first. A device that is away gets at most
    * the 32 calls of the contract, so more is a flood. */
   maxQueueLength: z.int().min(32).max(1_000_000).default(1_024),
-  /** Publishers are paused above this much memory, bytes. */
-  memoryHighWatermarkBytes: z.int().min(134_217_728).default(1_073_741_824),
+  /** Publishers are paused above this much memory, bytes. By default 1 GiB, but never more than 40 % of what the
+   * machine has: a Raspberry Pi must not swap, and a laptop has other things to do. */
+  memoryHighWatermarkBytes: z
+    .int()
+    .min(134_217_728)
+    .default(() => Math.max(134_217_728, Math.min(1_073_741_824, Math.floor(totalmem() * 0.4)))),
   /** Publishers are paused when less than this is free on the disk, bytes. */
   diskFreeLimitBytes: z.int().min(10_485_760).default(134_217_728),
 });

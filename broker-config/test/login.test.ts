@@ -249,7 +249,7 @@ describe.each(brokers)('logins on $label', ({ home }) => {
         client_id: device.id,
       });
       const closed = Promise.all([
-        new Promise((resolve) => mqtt.once('close', resolve)),
+        new Promise<void>((resolve) => mqtt.once('close', () => resolve())),
         new Promise<void>((resolve) => amqp.once('close', () => resolve())),
       ]);
       const response = await management(bed, `/api/connections/username/${device.id}`, { method: 'DELETE' });
@@ -259,18 +259,34 @@ describe.each(brokers)('logins on $label', ({ home }) => {
       await other.endAsync();
     });
 
-    test('the management user may not read or write messages', async () => {
-      const body = JSON.stringify({
+    test('shows the arguments of a queue, but neither publishes nor reads messages', async () => {
+      const device = bed.device();
+      const queue = `mqtt-subscription-${device.id}qos1`;
+      const amqp = await amqpOpen(bed, device);
+      const channel = await amqp.createChannel();
+      await channel.assertQueue(queue, { autoDelete: true, durable: false, messageTtl: 60_000 });
+      const listed = await management(bed, '/api/queues/%2F?columns=name,arguments');
+      expect(listed.status).toBe(200);
+      expect(await listed.json()).toContainEqual({
+        name: queue,
+        arguments: expect.objectContaining({ 'x-message-ttl': 60_000 }) as unknown,
+      });
+      const message = {
         properties: {},
-        routing_key: 'x',
+        routing_key: `${device.id}.x`,
         payload: 'x',
         payload_encoding: 'string',
-      });
-      const response = await management(bed, '/api/exchanges/%2F/amq.topic/publish', {
-        method: 'POST',
-        body,
-      });
-      expect(response.status).toBe(401);
+      };
+      const get = { count: 1, ackmode: 'ack_requeue_true', encoding: 'auto' };
+      for (const [path, body] of [
+        ['/api/exchanges/%2F/amq.topic/publish', message],
+        [`/api/queues/%2F/${queue}/get`, get],
+      ] as const) {
+        const response = await management(bed, path, { method: 'POST', body: JSON.stringify(body) });
+        expect(response.status, path).toBeGreaterThanOrEqual(400);
+        expect(await response.text()).toMatch(/refused|not_authorized|ACCESS_REFUSED/i);
+      }
+      await amqp.close();
     });
   });
 });

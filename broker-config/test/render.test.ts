@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {
   BrokerConfigError,
@@ -116,6 +117,11 @@ test.each<[string, Partial<BrokerConfigOptions>, RegExp]>([
 
 test('refuses a folder that rabbitmq.conf cannot name', () => {
   expect(() => renderBrokerConfig(options(), '/data #1/config')).toThrow(/choose a folder/);
+});
+
+test('the README has the table of capabilities, as the start-up log tells them', () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8').replace(/\s+/g, ' ');
+  for (const { title, note } of brokerCapabilities('3.10.8')) expect(readme).toContain(`${title} | ${note}`);
 });
 
 test('each capability is told for each release, with a note where something is missing', () => {

@@ -12,7 +12,7 @@ try {
     process.stdout.write('stopped\n');
     process.exit(0);
   }
-  setInterval(() => undefined, 1_000);
+  process.stdin.resume();
 } catch (error) {
   process.stdout.write(`${error.failure ?? error.code}: ${error.message}\n`);
   process.exit(1);

@@ -62,7 +62,7 @@ export class ReferencePolicy {
   #vhost(fields: Record<string, string>): boolean {
     const { username = '', vhost, client_id: clientId } = fields;
     if (vhost !== '/') return false;
-    if (username === GATEWAY_COMMON_NAME) return clientId === undefined;
+    if (username === GATEWAY_COMMON_NAME || username === this.managementUser) return clientId === undefined;
     return this.devices.has(username) && (clientId === undefined || clientId === username);
   }
 
