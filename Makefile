@@ -60,12 +60,12 @@ test-mongodb: ## Run the store's and the end-to-end tests on MongoDB: MONGODB_UR
 .PHONY: bench
 bench: ## Measure: latency, throughput, many devices (some minutes)
 	@scripts/setup.sh
-	@node bench/run.js
+	@node bench/dist/main.js
 
 .PHONY: bench-quick
 bench-quick: ## The same in under a minute, to see that nothing broke
 	@scripts/setup.sh
-	@node bench/run.js --quick
+	@node bench/dist/main.js --quick
 
 .PHONY: firmware
 firmware: ## Build the FT900 firmware
