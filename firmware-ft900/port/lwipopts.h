@@ -72,8 +72,10 @@
 #define DNS_MAX_SERVERS 2
 
 #define LWIP_ALTCP 1
+#ifndef PT_NO_TLS /* the MQTT fuzzer */
 #define LWIP_ALTCP_TLS 1
 #define LWIP_ALTCP_TLS_MBEDTLS 1
+#endif
 /* MBEDTLS_SSL_MAX_FRAG_LEN_2048: the broker's certificate message, leaf and issuer, has some 1.3 KB, and mbedTLS 2.28
    does not put a handshake message together again that a length of 1,024 would split. */
 #define ALTCP_MBEDTLS_MAX_FRAG_LEN 3
