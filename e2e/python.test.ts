@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { saveDevice } from './support/device.js';
@@ -73,7 +74,7 @@ beforeAll(async () => {
   stack = await Stack.start();
   client = stack.client();
   python = new PythonClient(stack);
-  python.username = 'someone_some@example_com';
+  python.username = `someone_some${randomBytes(4).toString('hex')}@example_com`;
   const { username } = python;
   expect((await python.send('POST', '/signup', { username, password: PASSWORD })).body).toEqual({
     status: 'OK',
