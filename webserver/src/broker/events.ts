@@ -4,6 +4,25 @@ import type { DeviceConnection } from '../domain/presence.js';
 export type ConnectionEvent =
   { kind: 'opened'; connection: DeviceConnection } | { kind: 'closed'; name: string };
 
+const DEVICE_QUEUE = /^mqtt-subscription-(d[a-z2-7]{20})qos[01]$/;
+
+/** Whether a device's queue hands on what it gets, by its name and its arguments as the broker tells them. */
+export function trapOf(queue: unknown, queueArguments: unknown): { deviceId: string; queue: string } | null {
+  if (typeof queue !== 'string' || queueArguments === undefined) return null;
+  const deviceId = DEVICE_QUEUE.exec(queue)?.[1];
+  return deviceId !== undefined && JSON.stringify(queueArguments).includes('x-dead-letter')
+    ? { deviceId, queue }
+    : null;
+}
+
+/** A device's queue was declared with dead-lettering; null for every other event. */
+export function readTrapEvent(
+  routingKey: string,
+  headers: Record<string, unknown>,
+): { deviceId: string; queue: string } | null {
+  return routingKey === 'queue.created' ? trapOf(headers['name'], headers['arguments']) : null;
+}
+
 /** Reads an event of RabbitMQ's event exchange, of which all is in the headers; null for what does not concern devices. */
 export function readConnectionEvent(
   routingKey: string,
@@ -11,6 +30,7 @@ export function readConnectionEvent(
 ): ConnectionEvent | null {
   const name = headers['name'];
   if (typeof name !== 'string') return null;
+  if (routingKey !== 'connection.created' && routingKey !== 'connection.closed') return null;
   if (routingKey === 'connection.closed') return { kind: 'closed', name };
   const user = headers['user'];
   if (typeof user !== 'string' || !isDeviceId(user)) return null;

@@ -23,7 +23,7 @@ import {
 import type { MethodTransport, OutgoingRequest, TransportEvents } from '../domain/direct-methods/index.js';
 import type { ChangeNotifier } from '../domain/ports.js';
 import type { PresenceDirectory } from '../domain/presence.js';
-import { readConnectionEvent } from './events.js';
+import { readConnectionEvent, readTrapEvent } from './events.js';
 import type { ManagementClient } from './management.js';
 import { parseChange, type Change } from './changes.js';
 
@@ -31,7 +31,7 @@ import { parseChange, type Change } from './changes.js';
 const CHANGES_EXCHANGE = 'postern.changes';
 /** RabbitMQ's event exchange (plugin rabbitmq_event_exchange). */
 const EVENT_EXCHANGE = 'amq.rabbitmq.event';
-const CONNECTION_EVENTS = ['connection.created', 'connection.closed'];
+const BROKER_EVENTS = ['connection.created', 'connection.closed', 'queue.created'];
 /** Held by the one instance that writes presence to the store. */
 const WRITER_QUEUE = 'postern.presence-writer';
 /** How often an instance that is not the writer asks whether it may be, in ms. */
@@ -46,6 +46,8 @@ const RECONCILE_MS = 60_000;
 const RECONNECT = { initialDelay: 100, maxDelay: 5_000, factor: 2, jitter: 0.5 };
 /** Claims under way at a time: each opens a channel, and the broker allows a connection some 30. */
 const MAX_CLAIMS = 8;
+/** How long nothing is sent to a device that set a trap, in ms: until its sessions are closed and its queue is gone. */
+const TRAP_MS = 10_000;
 /** AMQP reply codes. */
 const RESOURCE_LOCKED = 405;
 
@@ -97,6 +99,8 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
   private downReason = 'not connected yet';
   private events: TransportEvents | null = null;
   private writerTimer: NodeJS.Timeout | null = null;
+  /** Devices whose queue is a trap, and until when nothing is sent there. */
+  private readonly trapped = new Map<string, number>();
   private reconcileTimer: NodeJS.Timeout | null = null;
   private closing = false;
   private connectedBefore = false;
@@ -171,6 +175,10 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
 
   publishRequest(request: OutgoingRequest): void {
     const { deviceId, method, correlationId } = request;
+    if (this.trapped.size > 0 && this.isTrapped(deviceId)) {
+      setImmediate(() => this.events!.onReturned(request.id));
+      return;
+    }
     const correlated = correlationId !== null;
     this.live?.calls.publish(EXCHANGE, requestRoutingKey(deviceId, method), request.body, {
       mandatory: true,
@@ -279,7 +287,7 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
     await news.assertExchange(CHANGES_EXCHANGE, 'fanout', { durable: false });
     await news.bindQueue(newsQueue, CHANGES_EXCHANGE, '');
     await news.bindQueue(newsQueue, EXCHANGE, HELLO_BINDING_KEY);
-    for (const event of CONNECTION_EVENTS) await news.bindQueue(newsQueue, EVENT_EXCHANGE, event);
+    for (const event of BROKER_EVENTS) await news.bindQueue(newsQueue, EVENT_EXCHANGE, event);
     await news.consume(newsQueue, (message) => message && this.onNews(message), { noAck: true });
 
     // What happened before the bindings stood is read from the broker itself.
@@ -309,8 +317,39 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
     if (management) this.scheduleReconcile(management, model, RECONCILE_SOON_MS);
   }
 
+  /**
+   * A device queue that dead-letters would hand on what the gateway sends to a topic of its maker's choosing, another
+   * device's for example, and RabbitMQ asks nobody for leave. Nothing is sent there any more, and it goes.
+   */
+  private springTrap(deviceId: string, queue: string): void {
+    const { logger, management } = this.options;
+    logger.warn(
+      { deviceId, queue },
+      'a device declared a queue that dead-letters: it is removed, and its sessions are closed',
+    );
+    this.trapped.set(deviceId, Date.now() + TRAP_MS);
+    const remove = async (): Promise<void> => {
+      const channel = await this.live?.model.createChannel();
+      channel?.on('error', () => {});
+      await channel?.deleteQueue(queue);
+      await channel?.close();
+    };
+    remove()
+      .then(() => management?.closeSessions(deviceId))
+      .catch((error: unknown) =>
+        logger.error({ err: error, deviceId, queue }, 'a queue that dead-letters could not be removed'),
+      );
+  }
+
+  private isTrapped(deviceId: string): boolean {
+    const now = Date.now();
+    for (const [id, until] of this.trapped) if (until < now) this.trapped.delete(id);
+    return this.trapped.has(deviceId);
+  }
+
   private async reconcile(management: ManagementClient): Promise<void> {
     const askedAt = Date.now();
+    for (const { deviceId, queue } of await management.listTraps()) this.springTrap(deviceId, queue);
     await this.options.presence.reconcile(await management.listDeviceConnections(), askedAt);
   }
 
@@ -400,7 +439,10 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
       const change = parseChange(message.content);
       if (change) this.options.onChange(change);
     } else if (exchange === EVENT_EXCHANGE) {
-      const event = readConnectionEvent(routingKey, message.properties.headers ?? {});
+      const headers = message.properties.headers ?? {};
+      const trap = readTrapEvent(routingKey, headers);
+      if (trap) return this.springTrap(trap.deviceId, trap.queue);
+      const event = readConnectionEvent(routingKey, headers);
       if (event?.kind === 'opened') this.options.presence.connectionOpened(event.connection);
       else if (event?.kind === 'closed') this.options.presence.connectionClosed(event.name);
     } else {

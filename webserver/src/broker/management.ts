@@ -2,22 +2,21 @@ import { z } from 'zod';
 import { isDeviceId } from '@postern/protocol';
 import type { SessionCloser } from '../domain/ports.js';
 import type { DeviceConnection } from '../domain/presence.js';
-import { peerAddress, transportName } from './events.js';
+import { peerAddress, transportName, trapOf } from './events.js';
 
 const PAGE_SIZE = 500;
 const REQUEST_TIMEOUT_MS = 10_000;
 
-const pageSchema = z.looseObject({
-  page_count: z.int(),
-  items: z.array(
-    z.looseObject({
-      name: z.string(),
-      user: z.string().optional(),
-      protocol: z.string().optional(),
-      peer_host: z.string().optional(),
-    }),
-  ),
-});
+const page = <T extends z.ZodType>(item: T) => z.looseObject({ page_count: z.int(), items: z.array(item) });
+const connectionPage = page(
+  z.looseObject({
+    name: z.string(),
+    user: z.string().optional(),
+    protocol: z.string().optional(),
+    peer_host: z.string().optional(),
+  }),
+);
+const queuePage = page(z.looseObject({ name: z.string(), arguments: z.unknown() }));
 
 export interface ManagementOptions {
   /** `http://127.0.0.1:15672` or an https URL; no user in it. */
@@ -46,24 +45,39 @@ export class ManagementClient implements SessionCloser {
   /** All connections of devices. */
   async listDeviceConnections(): Promise<DeviceConnection[]> {
     const found: DeviceConnection[] = [];
-    for (let page = 1, pages = 1; page <= pages; page++) {
-      const response = await this.request(
-        'GET',
-        `/api/connections?page=${page}&page_size=${PAGE_SIZE}&sort=name&columns=name,user,protocol,peer_host`,
-      );
-      const body = pageSchema.parse(await response.json());
-      pages = body.page_count;
-      for (const item of body.items) {
-        if (item.user === undefined || !isDeviceId(item.user)) continue;
-        found.push({
-          deviceId: item.user,
-          connection: item.name,
-          address: peerAddress(item.peer_host, item.name),
-          transport: transportName(item.protocol),
-        });
-      }
+    for await (const item of this.list('/api/connections', 'name,user,protocol,peer_host', connectionPage)) {
+      if (item.user === undefined || !isDeviceId(item.user)) continue;
+      found.push({
+        deviceId: item.user,
+        connection: item.name,
+        address: peerAddress(item.peer_host, item.name),
+        transport: transportName(item.protocol),
+      });
     }
     return found;
+  }
+
+  /** Device queues that dead-letter. */
+  async listTraps(): Promise<{ deviceId: string; queue: string }[]> {
+    const found = [];
+    for await (const item of this.list('/api/queues/%2F', 'name,arguments', queuePage)) {
+      const trap = trapOf(item.name, item.arguments);
+      if (trap) found.push(trap);
+    }
+    return found;
+  }
+
+  private async *list<T>(
+    path: string,
+    columns: string,
+    schema: z.ZodType<{ page_count: number; items: T[] }>,
+  ): AsyncGenerator<T> {
+    for (let number = 1, pages = 1; number <= pages; number++) {
+      const query = `page=${number}&page_size=${PAGE_SIZE}&sort=name&columns=${columns}`;
+      const body = schema.parse(await (await this.request('GET', `${path}?${query}`)).json());
+      pages = body.page_count;
+      yield* body.items;
+    }
   }
 
   async closeSessions(deviceId: string): Promise<void> {

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import amqplib from 'amqplib';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { METHODS, type JsonObject } from '@postern/protocol';
 import { BrokerHarness, until, type Instance } from './harness.js';
@@ -195,6 +197,42 @@ describe('a device that is away', () => {
   it('never connected is the same', async () => {
     const { id } = await harness.register();
     await expect(gateway.call(id, 'get_status')).rejects.toMatchObject({ code: 'DEVICE_OFFLINE' });
+  });
+});
+
+describe('a device that sets a trap', () => {
+  it('with a queue that dead-letters to another device loses its queue and its session', async () => {
+    const victim = await connected('mqtt', { style: 'old' });
+    const evil = await harness.register();
+    const read = (file: string): Buffer => readFileSync(file);
+    const connection = await amqplib.connect(
+      { protocol: 'amqps', hostname: 'localhost', port: harness.ports.amqps },
+      {
+        ca: [read(evil.credentials.ca)],
+        cert: read(evil.credentials.cert),
+        key: read(evil.credentials.key),
+        credentials: amqplib.credentials.external(),
+      },
+    );
+    let closed = false;
+    connection.on('error', () => {});
+    connection.on('close', () => (closed = true));
+    await until('the evil device is connected', () => gateway.presence.peek(evil.id)?.connected);
+    const channel = await connection.createChannel();
+    channel.on('error', () => {});
+    const queue = `mqtt-subscription-${evil.id}qos1`;
+    await channel.assertQueue(queue, {
+      durable: false,
+      autoDelete: true,
+      deadLetterExchange: 'amq.topic',
+      deadLetterRoutingKey: `${victim.id}.set_gpio`,
+    });
+    await channel.bindQueue(queue, 'amq.topic', `${evil.id}.#`).catch(() => {});
+    await until('its session is closed', () => closed);
+    await expect(gateway.call(evil.id, 'set_gpio', { number: 1, value: 1 }, 500)).rejects.toMatchObject({
+      code: 'DEVICE_OFFLINE',
+    });
+    expect(await gateway.call(victim.id, 'get_gpio', { number: 1 })).toEqual({ number: 1, value: 0 });
   });
 });
 
