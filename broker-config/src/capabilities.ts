@@ -51,7 +51,7 @@ const ROWS: readonly Row[] = [
     since: null,
     before: {
       supported: 'no',
-      note: 'the gateway removes a device queue that was declared with arguments, and closes its device, before it sends anything there',
+      note: 'the gateway removes a device queue that dead-letters and closes its device within some ms of its declaration',
     },
   },
   {
