@@ -15,12 +15,6 @@ const whole = (min: number, max: number) =>
     .min(min, `must be ${min} to ${max}`)
     .max(max, `must be ${min} to ${max}`);
 const text = z.string().min(1, 'must not be empty');
-const list = text.transform((value) =>
-  value
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== ''),
-);
 const url = (...protocols: string[]) =>
   text.refine(
     (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol),
@@ -55,12 +49,11 @@ const settings = {
   ),
   POSTERN_HTTPS_CERT_FILE: setting(
     text.optional(),
-    'Certificate chain of HTTPS, PEM. Default: issued by our own CA into the data folder.',
+    'Certificate chain of HTTPS, PEM. Default: `tls/https.pem` in the data folder.',
   ),
-  POSTERN_HTTPS_KEY_FILE: setting(text.optional(), 'Private key to it, PEM, mode 0600.'),
-  POSTERN_HTTPS_NAMES: setting(
-    list.optional(),
-    'DNS names and addresses for the HTTPS certificate that our own CA issues, with commas between. Default: localhost, the loopback addresses, the host name, and the host of the public URL.',
+  POSTERN_HTTPS_KEY_FILE: setting(
+    text.optional(),
+    'Private key to it, PEM, mode 0600. Default: `tls/https.key.pem` in the data folder.',
   ),
   POSTERN_MONGODB_URL: setting(
     url('mongodb:', 'mongodb+srv:').optional(),

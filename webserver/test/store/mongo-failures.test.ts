@@ -239,7 +239,7 @@ if (mongoLeftOut) {
   });
 
   describe('MongoDB over TLS', () => {
-    it('is reached with the CA of the URL, and not without', async () => {
+    it('is reached with the CA of the URL or of its own setting, and not without', async () => {
       const folder = await mkdtemp(join(tmpdir(), 'postern-mongo-tls-'));
       const [keyFile, certificateFile] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
       let server: MongoServer | undefined;
@@ -273,6 +273,13 @@ if (mongoLeftOut) {
         await store.insertUser(user);
         expect(await store.findUserByName(user.username)).toEqual(user);
         await store.close();
+        const bySetting = await openMongoStore({
+          url: `${server.url}?${patient}`,
+          caFile: certificateFile,
+          database: server.newDatabase(),
+        });
+        await bySetting.ping();
+        await bySetting.close();
         const untrusting = await failure(openMongoStore({ url: `${server.url}?tls=true&${quick}` }));
         expect(untrusting).toBeInstanceOf(StoreUnavailableError);
         expect(untrusting.message).toMatch(/self[- ]signed/);

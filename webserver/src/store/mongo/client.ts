@@ -7,6 +7,8 @@ export interface MongoStoreOptions {
    * Its timeouts go before those of {@link TIMEOUTS}; its write concern and read preference are not taken.
    */
   readonly url: string;
+  /** PEM: the CA that signed the server's certificate. It goes before that of the URL, and asks for TLS. */
+  readonly caFile?: string;
   /** Goes before the database of the URL; `postern` where neither names one. */
   readonly database?: string;
 }
@@ -35,6 +37,7 @@ export function createClient(options: MongoStoreOptions): { client: MongoClient;
   try {
     const client = new MongoClient(options.url, {
       ...Object.fromEntries(timeouts),
+      ...(options.caFile !== undefined && { tls: true, tlsCAFile: options.caFile }),
       appName: 'postern',
       readPreference: 'primary',
       writeConcern: { w: 'majority', journal: true, wtimeoutMS: MAJORITY_TIMEOUT_MS },
