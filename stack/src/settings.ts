@@ -17,30 +17,55 @@ const hostName = z
   .regex(/^(?=.*[^.])[A-Za-z0-9_*:.-]+$/, 'must be host names or IP addresses, separated by commas');
 
 const environmentSchema = z.object({
-  POSTERN_DATA_DIR: z.string().min(1).default('.postern'),
-  POSTERN_HTTPS_PORT: port(8443),
-  POSTERN_MQTTS_PORT: port(8883),
-  POSTERN_AMQPS_PORT: port(5671),
+  POSTERN_DATA_DIR: z
+    .string()
+    .min(1)
+    .default('.postern')
+    .describe('Folder of all state: registry, CA, keys, broker. Mode 0700.'),
+  POSTERN_HTTPS_PORT: port(8443).describe('Port of HTTPS; 0 takes a free one.'),
+  POSTERN_MQTTS_PORT: port(8883).describe('Port of MQTTS; 0 takes a free one.'),
+  POSTERN_AMQPS_PORT: port(5671).describe('Port of AMQPS; 0 takes a free one.'),
   POSTERN_BIND_ADDRESS: z
     .union([z.ipv4(), z.ipv6()], 'must be an IP address, such as 0.0.0.0 (every interface) or 127.0.0.1')
-    .default('0.0.0.0'),
+    .default('0.0.0.0')
+    .describe('Address that HTTPS, MQTTS and AMQPS listen on.'),
   POSTERN_HOSTNAMES: z
     .string()
     .default('')
     .transform((text) => text.split(/[\s,]+/).filter((name) => name !== ''))
-    .pipe(z.array(hostName).max(90)),
-  POSTERN_RABBITMQ_HOME: z.string().optional(),
+    .pipe(z.array(hostName).max(90))
+    .describe(
+      "Names and addresses that the server certificates answer to beside localhost and the machine's own name, with commas between. The first one stands in the public URL.",
+    ),
+  POSTERN_RABBITMQ_HOME: z
+    .string()
+    .optional()
+    .describe('Folder of the RabbitMQ to run. Default: the one that is installed.'),
   POSTERN_MONGODB_URL: z
     .string()
     .regex(/^mongodb(\+srv)?:\/\//, 'must begin with mongodb:// or mongodb+srv://')
-    .optional(),
-  POSTERN_DEMO: z.enum(['0', '1'], 'must be 1 (make a user demo and a simulated lamp) or 0').default('1'),
+    .optional()
+    .describe('Registry in MongoDB. Default: SQLite in the data folder.'),
+  POSTERN_DEMO: z
+    .enum(['0', '1'], 'must be 1 (make a user demo and a simulated lamp) or 0')
+    .default('1')
+    .describe('1 makes the user demo and a simulated lamp; 0 makes neither.'),
   POSTERN_GATEWAYS: z
     .string()
     .regex(/^[1-9]$/, 'must be a number of gateway processes, 1 to 9')
     .transform(Number)
-    .default(1),
+    .default(1)
+    .describe('Gateway processes, 1 to 9. All but the first take free ports, which `stack.json` names.'),
 });
+
+/** For the table of `docs/operations.md`. `default` is null where there is none. */
+export function describeStackSettings(): { name: string; default: string | null; description: string }[] {
+  return Object.entries(environmentSchema.shape).map(([name, setting]) => {
+    const parsed = setting.safeParse(undefined);
+    const text = parsed.success && parsed.data !== undefined ? String(parsed.data) : '';
+    return { name, default: text === '' ? null : text, description: setting.description ?? '' };
+  });
+}
 
 /** The order in which ports are checked, and the variable that moves each. */
 export const PORT_VARIABLES = {
