@@ -101,6 +101,11 @@ export class DeviceProcess {
     );
   }
 
+  /** Stops its clock (SIGSTOP) and lets it go on (SIGCONT), or whatever else a process can be sent. */
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const gone = new Promise((resolve) => this.child.once('exit', resolve));
