@@ -29,6 +29,8 @@ export interface Demo {
   /** With what registration returned; null where there is no lamp. */
   readonly lampFolder: string | null;
   readonly loggedIn: boolean;
+  /** Whether `postern` means this gateway where nothing says which; else the data folder must be named. */
+  readonly isCurrent: boolean;
 }
 
 /**
@@ -40,8 +42,11 @@ export async function prepareDemo(options: DemoOptions): Promise<Demo> {
   const registry = registryName(options.mongodbUrl);
   const statePath = folder.at('demo', `${registry}.json`);
   const state = readIfThere(statePath);
-  if (state !== null)
-    return { lampFolder: readState(statePath, state).lampFolder, loggedIn: await isLoggedIn(cli) };
+  if (state !== null) {
+    const { lampFolder } = readState(statePath, state);
+    const [loggedIn, isCurrent] = await Promise.all([isLoggedIn(cli), cli.isCurrent()]);
+    return { lampFolder, loggedIn, isCurrent };
+  }
 
   const pending = new SealedFile({
     path: folder.at('demo', `${registry}.pending`),
@@ -52,7 +57,7 @@ export async function prepareDemo(options: DemoOptions): Promise<Demo> {
   if (known === null) pending.write(password);
   if (!(await enter(cli, password))) {
     say(`There is a user ${DEMO_USER} with another password in this registry, so no ${LAMP} was registered.`);
-    return { lampFolder: null, loggedIn: false };
+    return { lampFolder: null, loggedIn: false, isCurrent: false };
   }
   const lampFolder = folder.at('devices', registry === SQLITE ? LAMP : `${LAMP}-${registry}`);
   await registerLamp(cli, lampFolder);
@@ -61,7 +66,7 @@ export async function prepareDemo(options: DemoOptions): Promise<Demo> {
   say(`Registered the device ${LAMP}: ${lampFolder}`);
   writeDurably(statePath, `${JSON.stringify({ lampFolder })}\n`);
   rmSync(folder.at('demo', `${registry}.pending`), { force: true });
-  return { lampFolder, loggedIn: true };
+  return { lampFolder, loggedIn: true, isCurrent: true };
 }
 
 const SQLITE = 'sqlite';

@@ -103,5 +103,8 @@ export class Keeper {
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const details = error instanceof StackError ? error.details : [];
-  return [error.message, ...details.map((line) => `  ${line}`)].join('\n');
+  const sentence = /[.!?]$/.test(error.message) ? error.message : `${error.message}.`;
+  // The sentence that follows begins a line of its own below quoted lines.
+  return details.length === 0 ? sentence : [sentence, ...details.map((line) => `  ${line}`), ''].join('\n');
+}`)].join('\n');
 }

@@ -12,7 +12,7 @@ export function sayNextSteps(options: {
 }): void {
   const { settings, folder, demo, say } = options;
   // With its folder named, the command finds this gateway's login among those of other copies.
-  const command = `${settings.dataDirIsDefault ? '' : `POSTERN_DATA_DIR=${shellWord(folder.path)} `}npx postern`;
+  const command = `${settings.dataDirIsDefault && demo.isCurrent ? '' : `POSTERN_DATA_DIR=${shellWord(folder.path)} `}npx postern`;
   const steps = [`${command} gpio set ${LAMP} 12 1`, `${command} device show ${LAMP}`, `${command} --help`];
   if (!demo.loggedIn) {
     say(`The login of the user ${DEMO_USER} has ended. With the password of the first run:`);

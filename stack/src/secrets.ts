@@ -45,7 +45,7 @@ export class SealedFile {
     this.#keyPath = options.keyPath;
   }
 
-  /** Null where there is no such file, or its key was changed. */
+  /** Null where there is no such file. @throws StackError `SECRET_DAMAGED` for another key or a damaged file */
   read(): string | null {
     const content = readIfThere(this.#path);
     if (content === null) return null;
