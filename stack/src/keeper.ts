@@ -102,9 +102,8 @@ export class Keeper {
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const details = error instanceof StackError ? error.details : [];
   const sentence = /[.!?]$/.test(error.message) ? error.message : `${error.message}.`;
+  const details = error instanceof StackError ? error.details : [];
   // The sentence that follows begins a line of its own below quoted lines.
   return details.length === 0 ? sentence : [sentence, ...details.map((line) => `  ${line}`), ''].join('\n');
-}`)].join('\n');
 }
