@@ -24,6 +24,11 @@ export class Bench {
 
   readonly #devices: Worker[] = [];
 
+  /** Those that run: a signal ends them. */
+  static readonly running = new Set<Bench>();
+  /** What the measurements ran on. */
+  static readonly brokers = new Set<string>();
+
   static async start(plan: Plan, env: Record<string, string> = {}): Promise<Bench> {
     const stack = await Stack.start(env);
     const http = Worker.start('http');
@@ -38,7 +43,10 @@ export class Bench {
         keyFile: join(stack.dataDir, 'tls', 'gateway.key.pem'),
       });
       const account = await Account.signUp(() => stack.facts, join(stack.dir, 'devices'));
-      return new Bench(plan, stack, account, http, raw);
+      const bench = new Bench(plan, stack, account, http, raw);
+      Bench.running.add(bench);
+      Bench.brokers.add(`RabbitMQ ${facts.broker.version}`);
+      return bench;
     } catch (error) {
       await Promise.all([http.stop(), raw.stop()]);
       await stack.stop();
@@ -107,6 +115,7 @@ export class Bench {
   }
 
   async stop(): Promise<void> {
+    Bench.running.delete(this);
     await Promise.all([...this.#devices, this.http, this.raw].map((worker) => worker.stop()));
     await this.stack.stop();
   }

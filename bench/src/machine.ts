@@ -17,7 +17,7 @@ export interface Machine {
   startedAt: string;
 }
 
-export function describeMachine(root: string, broker: string): Machine {
+export function describeMachine(root: string): Machine {
   const load = loadavg().map((value) => Math.round(value * 100) / 100);
   return {
     cpu: cpus()[0]?.model ?? 'unknown',
@@ -26,7 +26,7 @@ export function describeMachine(root: string, broker: string): Machine {
     kernel: release(),
     node: process.versions.node,
     openssl: process.versions.openssl,
-    broker,
+    broker: 'none',
     commit: commitOf(root),
     loadBefore: load,
     loadAfter: load,

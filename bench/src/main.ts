@@ -5,9 +5,15 @@ import { allMeasurements, Bench, nothingFound, say, type Found } from './bench.j
 import { goals } from './goals.js';
 import { describeMachine } from './machine.js';
 import { readOptions, USAGE, type Part, type Plan } from './options.js';
+import { connects } from './parts/connects.js';
 import { core } from './parts/core.js';
+import { fleet } from './parts/fleet.js';
+import { growth } from './parts/growth.js';
+import { instances } from './parts/instances.js';
 import { open } from './parts/open.js';
+import { peers } from './parts/peers.js';
 import { registration } from './parts/registration.js';
+import { registry } from './parts/registry.js';
 import { writeReports } from './report/write.js';
 import { resultsSchema, type Results } from './results.js';
 import { ROOT } from './stack.js';
@@ -15,8 +21,20 @@ import { ROOT } from './stack.js';
 /** 0 all calls came home, 1 some were lost or crossed (or it failed), 2 wrong options. */
 const EXIT = { ok: 0, trouble: 1, usage: 2 } as const;
 
-type PartRunner = (bench: Bench, found: Found) => Promise<void>;
-const RUNNERS: Partial<Record<Part, PartRunner>> = { core, open, registration };
+/** Parts that share one Postern, and those that need one of their own. */
+const SHARED: Partial<Record<Part, (bench: Bench, found: Found) => Promise<void>>> = {
+  core,
+  open,
+  peers,
+  registration,
+  connects,
+  growth,
+};
+const ALONE: Partial<Record<Part, (plan: Plan, found: Found) => Promise<void>>> = {
+  instances,
+  registry,
+  fleet,
+};
 
 function planOrExit(): Plan {
   try {
@@ -29,26 +47,31 @@ function planOrExit(): Plan {
 
 const plan = planOrExit();
 const startedAt = performance.now();
-let bench: Bench | null = null;
 const end = (signal: string): void => {
   say(`\n${signal}: ending what runs.`);
-  void (bench?.stop() ?? Promise.resolve()).finally(() => process.exit(EXIT.trouble));
+  const all = [...Bench.running].map((bench) => bench.stop());
+  void Promise.allSettled(all).finally(() => process.exit(EXIT.trouble));
 };
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end(signal));
 
 const found = nothingFound();
-say('Starting Postern (broker, gateway) in a temporary folder.');
-bench = await Bench.start(plan);
-const machine = describeMachine(ROOT, `RabbitMQ ${bench.facts.broker.version}`);
+const machine = describeMachine(ROOT);
 say(
-  `${machine.broker}, Node ${machine.node}, ${machine.cores} cores (${machine.cpu}), load ${machine.loadBefore.join(' ')}`,
+  `Node ${machine.node}, ${machine.cores} cores (${machine.cpu}), load average ${machine.loadBefore.join(' ')}`,
 );
-try {
-  for (const part of plan.parts) await RUNNERS[part]?.(bench, found);
-} finally {
-  await bench.stop();
-  bench = null;
+const shared = plan.parts.filter((part) => SHARED[part]);
+if (shared.length > 0) {
+  say('Starting Postern (broker, gateway) in a temporary folder.');
+  const bench = await Bench.start(plan);
+  try {
+    say(`RabbitMQ ${bench.facts.broker.version}`);
+    for (const part of shared) await SHARED[part]!(bench, found);
+  } finally {
+    await bench.stop();
+  }
 }
+for (const part of plan.parts) await ALONE[part]?.(plan, found);
+machine.broker = [...Bench.brokers].join(' and ');
 machine.loadAfter = loadavg().map((value) => Math.round(value * 100) / 100);
 
 const measurements = allMeasurements(found);

@@ -1,6 +1,16 @@
 import { parseArgs } from 'node:util';
 
-export const PARTS = ['core', 'open', 'peers', 'registration', 'connects', 'fleet', 'growth'] as const;
+export const PARTS = [
+  'core',
+  'open',
+  'peers',
+  'registration',
+  'connects',
+  'growth',
+  'instances',
+  'registry',
+  'fleet',
+] as const;
 export type Part = (typeof PARTS)[number];
 
 /** How long and how often, by mode. Times in ms. */

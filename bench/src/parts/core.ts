@@ -38,11 +38,15 @@ export async function core(bench: Bench, found: Found): Promise<void> {
     [
       raw(bench, sequential),
       postern(bench, sequential),
-      postern(bench, sequential, { kind: 'gpio', label: 'GET gpio' }),
       postern(bench, sequential, { kind: 'rtc', label: 'PUT rtc' }),
       postern(bench, oldSequential, { kind: 'rtc', label: 'old device, PUT rtc' }),
-      postern(bench, sequential, { kind: 'flat-rtc', flat, label: 'flat /set_rtc' }),
-      postern(bench, oldSequential, { kind: 'flat-rtc', flat, label: 'old device, flat /set_rtc' }),
+      ...(plan.mode === 'quick'
+        ? []
+        : [
+            postern(bench, sequential, { kind: 'gpio', label: 'GET gpio' }),
+            postern(bench, sequential, { kind: 'flat-rtc', flat, label: 'flat /set_rtc' }),
+            postern(bench, oldSequential, { kind: 'flat-rtc', flat, label: 'old device, flat /set_rtc' }),
+          ]),
     ],
     options,
   );

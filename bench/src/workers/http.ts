@@ -22,9 +22,10 @@ export interface HttpTarget {
 
 /**
  * echo: POST methods/echo, any JSON object; gpio: GET a pin; rtc: PUT the clock; flat-rtc: the seed's POST /set_rtc;
+ * show: GET devices/{name}, which asks the store and no device;
  * peer: POST /call/<device id>, as the Node-RED flow and the null server take it.
  */
-export type CallKind = 'echo' | 'gpio' | 'rtc' | 'flat-rtc' | 'peer';
+export type CallKind = 'echo' | 'gpio' | 'rtc' | 'flat-rtc' | 'peer' | 'show';
 
 export interface HttpRun {
   target: HttpTarget;
@@ -46,6 +47,10 @@ const TIMEOUT_MS = 15_000;
 const SWEEP_MS = 500;
 
 let counter = 0;
+/** The header line; anew in the middle of a run where that outlasts a token. */
+let bearer = '';
+const bearerOf = (accessToken: string | undefined): string =>
+  accessToken === undefined ? '' : `Authorization: Bearer ${accessToken}\r\n`;
 
 interface Prepared {
   head: string;
@@ -65,7 +70,7 @@ function preparer(run: HttpRun): (index: number) => Prepared {
   const { host } = new URL(run.target.urls[0]!);
   const make = payloadMaker(run.payloadBytes);
   const common = `Host: ${host}\r\nContent-Type: application/json\r\n`;
-  const bearer = run.accessToken === undefined ? '' : `Authorization: Bearer ${run.accessToken}\r\n`;
+  bearer = bearerOf(run.accessToken);
   const device = (index: number): string => run.devices[index % run.devices.length]!;
   const same =
     (expected: string) =>
@@ -88,6 +93,16 @@ function preparer(run: HttpRun): (index: number) => Prepared {
         const pin = ++counter % 67;
         const head = `GET /api/v1/devices/${device(index)}/gpio/${pin} HTTP/1.1\r\nHost: ${host}\r\n${bearer}`;
         return { head, body: '', check: same(`{"number":${pin},"value":1}`) };
+      };
+    case 'show':
+      return (index) => {
+        const name = device(index);
+        const head = `GET /api/v1/devices/${name} HTTP/1.1\r\nHost: ${host}\r\n${bearer}`;
+        const check = (answer: Answer): CallOutcome => {
+          if (answer.status !== 200) return outcomeOf(answer);
+          return answer.body.includes(`"name":"${name}"`) ? 'ok' : 'crossed';
+        };
+        return { head, body: '', check };
       };
     case 'rtc':
       return (index) => {
@@ -239,4 +254,8 @@ async function register(options: RegisterRun): Promise<RegisterReport> {
   return { perSecond: names.length / seconds, seconds, failures, issued };
 }
 
-serve({ run, register });
+serve({
+  run,
+  register,
+  token: ({ accessToken }: { accessToken: string }) => void (bearer = bearerOf(accessToken)),
+});

@@ -1,0 +1,89 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Bench, say, type Found } from '../bench.js';
+import type { LoadReport } from '../load.js';
+import type { Plan } from '../options.js';
+import { ROOT } from '../stack.js';
+import { residentMb } from '../usage.js';
+import type { HttpRun } from '../workers/http.js';
+import { connectMeasured } from './connects.js';
+
+/** An access token counts for 15 minutes; a long run gets a new one well before. */
+const TOKEN_MS = 5 * 60_000;
+/** How long the connected fleet is left alone before its memory is read. */
+const IDLE_MS = 10_000;
+
+/** Thousands of devices with certificates, held, and calls over all of them at a fixed rate. */
+export async function fleet(plan: Plan, found: Found): Promise<void> {
+  const { devices: count, rate, minutes } = plan.fleet;
+  const home = broker4();
+  say(`\nFleet: ${count} devices, ${rate} calls/s for ${minutes} min`);
+  if (home === null)
+    found.skipped.push({
+      what: 'the fleet on RabbitMQ 4',
+      why: 'there is none (make broker-4); measured on the broker at hand',
+    });
+  const bench = await Bench.start(plan, home === null ? {} : { POSTERN_RABBITMQ_HOME: home });
+  try {
+    say(`RabbitMQ ${bench.facts.broker.version}`);
+    const { devices, report } = await bench.account.register(bench.http, 'fleet', count);
+    found.registration.push({
+      name: `EC P-256 key made by the gateway, fleet of ${count}`,
+      certificates: count,
+      perSecond: Math.round(report.perSecond * 10) / 10,
+      failed: 0,
+    });
+    say(`Registered ${count} at ${report.perSecond.toFixed(0)}/s.`);
+    const gateway = bench.facts.gateways.map(({ pid }) => pid);
+    const { worker, record } = await connectMeasured(
+      bench,
+      devices,
+      `fleet of ${count} on RabbitMQ ${bench.facts.broker.version}`,
+    );
+    found.connects.push(record);
+    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+    const gatewayIdleMb = residentMb(gateway);
+    await bench.account.logIn();
+    const renew = setInterval(() => {
+      bench.account
+        .logIn()
+        .then((accessToken) => bench.http.ask('token', { accessToken }))
+        .catch((error: unknown) => say(`The access token could not be renewed: ${String(error)}`));
+    }, TOKEN_MS);
+    const run = await bench.http
+      .ask<LoadReport>('run', {
+        target: bench.target(),
+        kind: 'echo',
+        devices: devices.map(({ name }) => name),
+        payloadBytes: plan.payloadBytes,
+        accessToken: bench.account.accessToken,
+        open: { rate, warmupMs: 2_000, durationMs: minutes * 60_000 },
+      } satisfies HttpRun)
+      .finally(() => clearInterval(renew));
+    const { connected } = await worker.ask<{ connected: number }>('status');
+    found.fleet.push({
+      devices: count,
+      rate,
+      minutes,
+      stillConnected: connected,
+      gatewayIdleMb,
+      gatewayAfterMb: residentMb(gateway),
+      brokerAfterMb: residentMb([bench.facts.broker.pid]),
+      run,
+    });
+    say(
+      `${run.total} calls: p50 ${run.latency.p50} p99 ${run.latency.p99} p99.9 ${run.latency.p999} max ${run.latency.max} ms, lost ${run.lost}, crossed ${run.crossed} ${JSON.stringify(run.failures)}; ` +
+        `gateway ${gatewayIdleMb} MB idle, ${connected} still connected`,
+    );
+  } finally {
+    await bench.stop();
+  }
+}
+
+/** RabbitMQ 4, where it is on this machine. */
+function broker4(): string | null {
+  const named = process.env['POSTERN_RABBITMQ_HOME_4'] ?? process.env['POSTERN_RABBITMQ_HOME'];
+  if (named !== undefined && named !== '') return named;
+  const own = join(ROOT, '.broker-4');
+  return existsSync(own) ? own : null;
+}
