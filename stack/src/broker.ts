@@ -68,6 +68,6 @@ function killGroup(pid: number | null): void {
 export function sayCapabilities(installation: BrokerInstallation, say: Say): void {
   for (const { title, supported, note } of brokerCapabilities(installation.version)) {
     if (supported !== 'yes')
-      say(`  It ${supported === 'no' ? 'cannot do' : 'does only partly'}: ${title} (${note}).`);
+      say(`  ${supported === 'no' ? 'Not' : 'Only partly'} on this release: ${title} (${note}).`);
   }
 }

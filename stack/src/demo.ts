@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { z } from 'zod';
 import { CLI_EXIT, type Cli, type CliResult } from './cli.js';
 import { readIfThere, writeDurably, type DataFolder } from './data-folder.js';
@@ -59,7 +59,7 @@ export async function prepareDemo(options: DemoOptions): Promise<Demo> {
     say(`There is a user ${DEMO_USER} with another password in this registry, so no ${LAMP} was registered.`);
     return { lampFolder: null, loggedIn: false, isCurrent: false };
   }
-  const lampFolder = folder.at('devices', registry === SQLITE ? LAMP : `${LAMP}-${registry}`);
+  const lampFolder = folder.at('devices', isFirstRegistry(folder, registry) ? LAMP : `${LAMP}-${registry}`);
   await registerLamp(cli, lampFolder);
   say(`Made the user ${DEMO_USER}, and logged the command \`postern\` in. The password is shown this once:`);
   say(`  ${password}`);
@@ -69,11 +69,14 @@ export async function prepareDemo(options: DemoOptions): Promise<Demo> {
   return { lampFolder, loggedIn: true, isCurrent: true };
 }
 
-const SQLITE = 'sqlite';
+/** Each registry has a lamp of its own, since each has devices of its own; the first one's has the plain name. */
+function isFirstRegistry(folder: DataFolder, registry: string): boolean {
+  return readdirSync(folder.at('demo')).every((name) => name.startsWith(`${registry}.`));
+}
 
 /** One for each registry that this data folder was ever used with; of a URL without what is secret in it. */
 function registryName(mongodbUrl: string | undefined): string {
-  if (mongodbUrl === undefined) return SQLITE;
+  if (mongodbUrl === undefined) return 'sqlite';
   const place = mongodbUrl.replace(/^(mongodb(?:\+srv)?:\/\/)[^/]*@/, '$1').replace(/\?.*$/, '');
   return `mongodb-${createHash('sha256').update(place).digest('hex').slice(0, 8)}`;
 }
