@@ -111,7 +111,6 @@ static void send_fault(struct pt_protocol *protocol, const struct answer *answer
 /** Reads the correlation; false with `fault` set if there is one and it is bad. */
 static bool take_correlation(const struct pt_protocol *protocol, const struct pt_json_object *request,
                              struct answer *answer, struct pt_fault *fault) {
-  char topic[PT_TOPIC_MAX + 1u];
   const struct pt_json_field *to = pt_json_find(request, RESPONSE_TOPIC);
   const struct pt_json_field *id = pt_json_find(request, CORRELATION_ID);
   bool good = true;
@@ -125,6 +124,7 @@ static bool take_correlation(const struct pt_protocol *protocol, const struct pt
     }
   }
   if (to != NULL) {
+    char topic[PT_TOPIC_MAX + 1u];
     if (pt_json_string(to, topic, sizeof topic) && is_own_reply_topic(protocol, topic)) {
       memcpy(answer->topic, topic, sizeof topic);
     } else {

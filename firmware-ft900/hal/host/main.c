@@ -82,12 +82,12 @@ static bool rtc_write(void *ctx, uint32_t epoch) {
   return true;
 }
 
-/* A TAP interface has a carrier when it is up: "ip link set NAME down" pulls the cable. */
+/* A TAP interface takes frames while it is up: "ip link set NAME down" pulls the cable. */
 static bool eth_link_up(void *ctx) {
   struct host *host = ctx;
-  struct pollfd entry = {host->tap, 0, 0};
+  struct pollfd entry = {host->tap, POLLOUT, 0};
   (void)poll(&entry, 1, 0);
-  return (entry.revents & (POLLERR | POLLHUP)) == 0;
+  return (entry.revents & POLLOUT) != 0;
 }
 
 static void eth_set_mac(void *ctx, const uint8_t mac[POSTERN_MAC_LENGTH]) {

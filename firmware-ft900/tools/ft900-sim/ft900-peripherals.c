@@ -244,11 +244,12 @@ ft900_gpio_changed (unsigned first, unsigned count, uint32_t changed, unsigned b
 static int
 ft900_link (void)
 {
-  struct pollfd entry = { ft900.tap, 0, 0 };
+  /* A TAP takes frames while it is up.  */
+  struct pollfd entry = { ft900.tap, POLLOUT, 0 };
   if (ft900.tap < 0)
     return 0;
   poll (&entry, 1, 0);
-  return (entry.revents & (POLLERR | POLLHUP)) == 0;
+  return (entry.revents & POLLOUT) != 0;
 }
 
 static int
