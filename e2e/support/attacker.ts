@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect as tlsConnect, type SecureVersion } from 'node:tls';
+import { connect as tlsConnect } from 'node:tls';
 import amqplib, { type ChannelModel } from 'amqplib';
 import type { Stack } from './stack.js';
 
@@ -16,7 +16,6 @@ export interface MqttLogin {
   readonly username?: string;
   readonly password?: string;
   readonly version?: MqttVersion;
-  readonly maxTls?: SecureVersion;
 }
 
 const text = (value: string): Buffer => {
@@ -49,7 +48,6 @@ export function mqttLogin(stack: Stack, credential: Credential, login: MqttLogin
       servername: 'localhost',
       ca: stack.ca,
       ...(credential ?? {}),
-      ...(login.maxTls && { maxVersion: login.maxTls }),
     });
     const timer = setTimeout(() => {
       socket.destroy();

@@ -16,7 +16,11 @@ export interface Facts {
   readonly caFile: string;
   readonly ports: { readonly https: number; readonly mqtts: number; readonly amqps: number };
   readonly broker: { readonly pid: number; readonly version: string; readonly managementUrl: string };
-  readonly gateways: readonly { readonly pid: number; readonly url: string }[];
+  readonly gateways: readonly {
+    readonly pid: number;
+    readonly url: string;
+    readonly brokerAuthPort: number;
+  }[];
   readonly lamp: { readonly pid: number; readonly folder: string } | null;
 }
 
