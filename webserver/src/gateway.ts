@@ -21,6 +21,8 @@ import { createMetrics } from './metrics.js';
 import { openMongoStore } from './store/mongo/index.js';
 import { openSqliteStore } from './store/sqlite/index.js';
 
+/** How long changes of other instances are gathered before the CRL is made anew, in ms. */
+const CRL_GATHER_MS = 250;
 /** How often what has expired is deleted, and the broker's CRL made anew, in ms. */
 const HOUSEKEEPING_MS = 60 * 60_000;
 
@@ -100,9 +102,20 @@ async function assemble(
     onError: (error) => logger.error({ err: error }, 'presence could not be written'),
   });
   const management = await managementClient(settings);
-  const onChange = (change: Change): void => {
+  let crlTimer: NodeJS.Timeout | null = null;
+  const crlSoon = (): void => {
+    crlTimer ??= setTimeout(() => {
+      crlTimer = null;
+      refreshCrl(revocation, publisher, store).catch((error: unknown) =>
+        logger.error({ err: error }, 'the CRL could not be made anew'),
+      );
+    }, CRL_GATHER_MS);
+  };
+  const onChange = (change: Change, own: boolean): void => {
     if (change.kind === 'session') app?.sessionEnded(change.sessionId);
     else {
+      // Who made the change has published for the brokers that read its folder; others read ours.
+      if (!own) crlSoon();
       app?.deviceChanged(change.deviceId);
       void forgetIfRemoved(store, presence, change.deviceId).catch((error: unknown) =>
         logger.warn({ err: error }, 'a removed device stays in memory'),
@@ -203,6 +216,7 @@ async function assemble(
     () => link.close(),
     () => engine.close(),
     () => clearInterval(housekeeping),
+    () => clearTimeout(crlTimer ?? undefined),
     async () => {
       app.beginShutdown();
       await closeGracefully(https, config.limits.shutdownMs);

@@ -67,7 +67,7 @@ export interface BrokerLinkOptions {
   readonly presence: PresenceDirectory;
   readonly logger: Logger;
   /** A hint from another instance (or this one) that something cached has changed. */
-  readonly onChange: (change: Change) => void;
+  readonly onChange: (change: Change, own: boolean) => void;
   readonly onReconnect?: () => void;
   readonly onUp?: (up: boolean) => void;
 }
@@ -258,7 +258,7 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
   }
 
   private announce(change: Change): void {
-    this.options.onChange(change);
+    this.options.onChange(change, true);
     this.live?.calls.publish(CHANGES_EXCHANGE, '', Buffer.from(JSON.stringify(change)), {
       appId: this.instanceId,
     });
@@ -437,7 +437,7 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
     if (exchange === CHANGES_EXCHANGE) {
       if (message.properties.appId === this.instanceId) return;
       const change = parseChange(message.content);
-      if (change) this.options.onChange(change);
+      if (change) this.options.onChange(change, false);
     } else if (exchange === EVENT_EXCHANGE) {
       const headers = message.properties.headers ?? {};
       const trap = readTrapEvent(routingKey, headers);

@@ -26,7 +26,7 @@ export interface Store extends AccountStore, DeviceStore, PresenceStore, AuditSt
   readonly kind: string;
   /** Rejects with {@link StoreUnavailableError} where the store cannot answer. */
   ping(): Promise<void>;
-  /** Deletes what has expired: sessions, secrets, idempotency records, login failures, removed devices whose certificates have all expired. */
+  /** Deletes what has expired: sessions, secrets, idempotency records, login failures, old audit entries, removed devices whose certificates have all expired. */
   purge(now: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -145,6 +145,8 @@ export interface IdempotencyStore {
   releaseIdempotency(id: string): Promise<void>;
 }
 
+/** How long the audit record is kept, in ms: a year and a month, so that a yearly review finds all of its year. */
+export const AUDIT_KEPT_MS = 396 * 24 * 3_600_000;
 /**
  * Failed logins of a name are forgotten by {@link Store.purge} this long after the last one, in ms. Longer than
  * any delay that is worth imposing, short enough that made-up names do not fill the store.

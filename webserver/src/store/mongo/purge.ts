@@ -1,11 +1,11 @@
-import { LOGIN_FAILURES_KEPT_MS } from '../../domain/store.js';
+import { AUDIT_KEPT_MS, LOGIN_FAILURES_KEPT_MS } from '../../domain/store.js';
 import type { MongoContext } from './context.js';
 
 /** Devices that one command deletes at most. */
 const PURGE_BATCH = 500;
 
 export function purger(context: MongoContext): (now: number) => Promise<void> {
-  const { sessions, secrets, idempotency, failures, devices, presence, run } = context;
+  const { sessions, secrets, idempotency, failures, audit, devices, presence, run } = context;
   return (now) =>
     run(async () => {
       // By `purgeAt`, which is `expiresAt` as the date that a TTL index needs, and so has the index.
@@ -14,6 +14,7 @@ export function purger(context: MongoContext): (now: number) => Promise<void> {
       await secrets.deleteMany(expired);
       await idempotency.deleteMany(expired);
       await failures.deleteMany({ ...expired, lastAt: { $lte: now - LOGIN_FAILURES_KEPT_MS } });
+      await audit.deleteMany({ at: { $lte: now - AUDIT_KEPT_MS } });
       for (;;) {
         // A removed device gets no certificate any more, so what is found here stays true.
         const dead = await devices

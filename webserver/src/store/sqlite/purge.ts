@@ -1,4 +1,4 @@
-import { LOGIN_FAILURES_KEPT_MS } from '../../domain/store.js';
+import { AUDIT_KEPT_MS, LOGIN_FAILURES_KEPT_MS } from '../../domain/store.js';
 import type { SqliteContext } from './context.js';
 
 /** Rows that one transaction deletes at most, so that a large purge does not hold up calls. */
@@ -15,6 +15,7 @@ export function purger({ durable, write }: SqliteContext): (now: number) => Prom
     expired('idempotency', 'id', 'expires_at'),
   ];
   const failures = expired('login_failures', 'username', 'last_at');
+  const audit = expired('audit', 'sequence', 'at');
   const deadDevices = durable.prepare(
     `SELECT id FROM devices d WHERE removed_at IS NOT NULL AND NOT EXISTS (
        SELECT 1 FROM certificates c WHERE c.device_id = d.id AND c.not_after >= ?) LIMIT ${PURGE_BATCH}`,
@@ -29,6 +30,7 @@ export function purger({ durable, write }: SqliteContext): (now: number) => Prom
     };
     for (const statement of byExpiry) await inBatches(() => statement.run(now));
     await inBatches(() => failures.run(now - LOGIN_FAILURES_KEPT_MS));
+    await inBatches(() => audit.run(now - AUDIT_KEPT_MS));
     await inBatches(() => {
       const ids = deadDevices.all(now).map((row) => row['id'] as string);
       for (const id of ids) {

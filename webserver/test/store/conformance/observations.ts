@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AuditEntry } from '../../../src/domain/model.js';
+import { AUDIT_KEPT_MS } from '../../../src/domain/store.js';
 import type { StoreUnderTest } from './harness.js';
 import { HOUR, ODD_TEXTS, T0, aClaim, aPresence, anAuditEntry, atOnce, hex } from './records.js';
 
@@ -121,6 +122,17 @@ export function observationConformance(stores: () => StoreUnderTest): void {
       for (const before of ['', 'x', '1.', '.1', `${T0}.zz`, `${T0}.1.1`, '9'.repeat(400)]) {
         await expect(a.listAudit({ limit: 1, before })).rejects.toMatchObject({ code: 'VALIDATION_FAILED' });
       }
+    });
+
+    it('is kept for its time and no longer', async () => {
+      const { a, b } = stores();
+      const actorId = hex(8);
+      const entries = [T0, T0 + 1].map((at) => anAuditEntry({ actorId, at }));
+      await a.appendAudit(entries, { durable: true });
+      await b.purge(T0 + AUDIT_KEPT_MS - 1);
+      expect((await b.listAudit({ actorId, limit: 10, before: null })).items).toHaveLength(2);
+      await b.purge(T0 + AUDIT_KEPT_MS);
+      expect((await a.listAudit({ actorId, limit: 10, before: null })).items).toEqual([entries[1]]);
     });
 
     it('loses none of many written at once', async () => {
