@@ -28,7 +28,16 @@ beforeAll(async () => {
   user = await ApiUser.signUp(client);
   postern = new Postern(join(folder, 'credentials'), folder);
   await postern.json(
-    ['login', '--gateway', stack.facts.url, '--ca', stack.facts.caFile, '--username', user.username, '--password-stdin'],
+    [
+      'login',
+      '--gateway',
+      stack.facts.url,
+      '--ca',
+      stack.facts.caFile,
+      '--username',
+      user.username,
+      '--password-stdin',
+    ],
     `${user.password}\n`,
   );
 });
@@ -107,7 +116,9 @@ describe.each<{ kind: Kind; name: string }>([
     expect(await postern.json(['rtc', 'set', name, 'now'])).toBeTruthy();
     const { value: now } = (await call('get_rtc', {})) as { value: number };
     expect(Math.abs(now - Date.now() / 1000)).toBeLessThan(60);
-    expect(await call('set_mac', { value: '02:00:00:AB:CD:EF' })).toMatchObject({ value: '02:00:00:ab:cd:ef' });
+    expect(await call('set_mac', { value: '02:00:00:AB:CD:EF' })).toMatchObject({
+      value: '02:00:00:ab:cd:ef',
+    });
     expect(await call('get_mac', {})).toMatchObject({ value: '02:00:00:ab:cd:ef' });
     expect(await call('get_ip', {})).toMatchObject({ value: `${network.prefix}.10` });
     expect(await call('get_subnet', {})).toMatchObject({ value: '255.255.255.0' });
@@ -127,7 +138,8 @@ describe.each<{ kind: Kind; name: string }>([
     const unknown = await user.call('POST', `devices/${name}/methods/make_coffee`, {});
     expect(unknown.status).toBe(502);
     expect(unknown.text).toContain('METHOD_UNKNOWN');
-    const taken = kind === 'the Linux build' ? null : await user.call('PUT', `devices/${name}/gpio/48`, { value: 1 });
+    const taken =
+      kind === 'the Linux build' ? null : await user.call('PUT', `devices/${name}/gpio/48`, { value: 1 });
     if (taken) expect(taken.text).toContain('FAILED'); // UART0's own pad
   });
 
@@ -141,7 +153,8 @@ describe.each<{ kind: Kind; name: string }>([
         ),
       );
       expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 32 }, () => 200));
-      if (path(0) !== 'uart') expect(answers.map(({ json }) => json.number)).toEqual(answers.map((_, i) => i));
+      if (path(0) !== 'uart')
+        expect(answers.map(({ json }) => json.number)).toEqual(answers.map((_, i) => i));
     }
   });
 
@@ -161,7 +174,11 @@ describe.each<{ kind: Kind; name: string }>([
     await until('a new broker runs', () => stack.facts.broker.pid !== pid, 90_000);
     await board.says(/session: .*next attempt/, since);
     await board.says(/session: online/, since, 100_000);
-    await until('it answers', async () => (await user.call('GET', `devices/${name}/gpio/3`)).status === 200, 60_000);
+    await until(
+      'it answers',
+      async () => (await user.call('GET', `devices/${name}/gpio/3`)).status === 200,
+      60_000,
+    );
   });
 
   it('comes back when the cable was out, under the address that DHCP gives it then', async () => {
@@ -184,8 +201,23 @@ describe.each<{ kind: Kind; name: string }>([
     mkdirSync(pki, { recursive: true });
     execFileSync(
       'openssl',
-      ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '9', '-subj',
-        '/CN=Foreign Root', '-keyout', join(pki, 'root.key'), '-out', join(pki, 'root.pem')],
+      [
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+        '-days',
+        '9',
+        '-subj',
+        '/CN=Foreign Root',
+        '-keyout',
+        join(pki, 'root.key'),
+        '-out',
+        join(pki, 'root.pem'),
+      ],
       { stdio: 'ignore' },
     );
     const foreign = new X509Certificate(readFileSync(join(pki, 'root.pem'))).raw;
@@ -210,7 +242,10 @@ describe.each<{ kind: Kind; name: string }>([
     const since = board.output.length;
     await postern.json(['device', 'revoke', name]);
     await until('the gateway sees it leave', async () => !(await connected(name)), 30_000);
-    await board.says(/session: (?:the broker does not admit this device|the connection was closed|TLS did not)/, since);
+    await board.says(
+      /session: (?:the broker does not admit this device|the connection was closed|TLS did not)/,
+      since,
+    );
     // Two more attempts: none gets in.
     await board.says(/(?:next attempt[^]*){3}/, since);
     expect(board.output.slice(since)).not.toContain('session: online');

@@ -38,7 +38,7 @@
 #if defined(__LP64__)
 #define MEM_SIZE (64 * 1024)
 #elif defined(PT_RSA)
-#define MEM_SIZE 30000
+#define MEM_SIZE 28000
 #else
 #define MEM_SIZE 16700
 #endif

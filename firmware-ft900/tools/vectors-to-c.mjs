@@ -57,7 +57,12 @@ const slice = (hex) => {
 };
 const address = (value) => (value ? `{${value.split('.').join(', ')}}` : '{0, 0, 0, 0}');
 const mac = (value) =>
-  value ? `{${value.split(':').map((b) => `0x${b}`).join(', ')}}` : '{0, 0, 0, 0, 0, 0}';
+  value
+    ? `{${value
+        .split(':')
+        .map((b) => `0x${b}`)
+        .join(', ')}}`
+    : '{0, 0, 0, 0, 0, 0}';
 const valid = blocks.valid.map(({ name, fields: f, block }) =>
   [
     `  {${text(name)}, ${slice(block)}, ${text(f.deviceId)}, ${text(f.host)}, ${f.port},`,

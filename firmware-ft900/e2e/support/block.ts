@@ -5,7 +5,7 @@ export const TAG = { host: 2, ca: 4 } as const;
 /** A configuration block with other values for some items: what a board was provisioned wrongly with. */
 export function changed(block: Buffer, items: ReadonlyMap<number, Buffer>): Buffer {
   const parts = [block.subarray(0, 12)];
-  for (let at = 12; at < block.length - 4; ) {
+  for (let at = 12; at < block.length - 4;) {
     const tag = block.readUInt16LE(at);
     const length = block.readUInt16LE(at + 2);
     const value = items.get(tag) ?? block.subarray(at + 4, at + 4 + length);

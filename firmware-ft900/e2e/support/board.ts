@@ -65,7 +65,10 @@ export class Board {
   /** What UART0 sent. */
   uart(): Buffer {
     if (this.kind === 'the FT900 image on the simulator') return readFileSync(this.file('uart0'));
-    return Buffer.from([...this.output.matchAll(/^uart0 ([0-9a-f]*)$/gm)].map((match) => match[1]!).join(''), 'hex');
+    return Buffer.from(
+      [...this.output.matchAll(/^uart0 ([0-9a-f]*)$/gm)].map((match) => match[1]!).join(''),
+      'hex',
+    );
   }
 
   /** Waits for something that it says, from here on. */

@@ -4,7 +4,15 @@ import { accessSync, constants } from 'node:fs';
 import { createServer, connect, type Server, type Socket as TcpSocket } from 'node:net';
 import { until } from '../../../e2e/support/wait.js';
 
-const DHCP_OPTION = { netmask: 1, router: 3, dns: 6, requested: 50, lease: 51, type: 53, server: 54 } as const;
+const DHCP_OPTION = {
+  netmask: 1,
+  router: 3,
+  dns: 6,
+  requested: 50,
+  lease: 51,
+  type: 53,
+  server: 54,
+} as const;
 const DHCP_TYPE = { discover: 1, offer: 2, request: 3, ack: 5, nak: 6 } as const;
 /** RFC 2131 2: the options begin behind the fixed fields and this cookie. */
 const DHCP_COOKIE = Buffer.from([99, 130, 83, 99]);
@@ -101,7 +109,12 @@ export class Network {
       const asked = options.get(DHCP_OPTION.requested);
       if (kind === DHCP_TYPE.discover) this.answer(socket, request, DHCP_TYPE.offer, lease);
       else if (kind === DHCP_TYPE.request)
-        this.answer(socket, request, asked && !asked.equals(bytes(lease)) ? DHCP_TYPE.nak : DHCP_TYPE.ack, lease);
+        this.answer(
+          socket,
+          request,
+          asked && !asked.equals(bytes(lease)) ? DHCP_TYPE.nak : DHCP_TYPE.ack,
+          lease,
+        );
     });
   }
 
@@ -112,7 +125,8 @@ export class Network {
     bytes(lease).copy(fixed, 16);
     bytes(this.address).copy(fixed, 20);
     DHCP_COOKIE.copy(fixed, 236);
-    const option = (code: number, value: Buffer): Buffer => Buffer.concat([Buffer.from([code, value.length]), value]);
+    const option = (code: number, value: Buffer): Buffer =>
+      Buffer.concat([Buffer.from([code, value.length]), value]);
     const reply = Buffer.concat([
       fixed,
       option(DHCP_OPTION.type, Buffer.from([type])),
@@ -132,7 +146,10 @@ export class Network {
     socket.on('message', (query, peer) => {
       const header = Buffer.from([query[0]!, query[1]!, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
       const question = query.subarray(12, query.indexOf(0, 12) + 5);
-      const record = Buffer.concat([Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 30, 0, 4]), bytes(this.address)]);
+      const record = Buffer.concat([
+        Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 30, 0, 4]),
+        bytes(this.address),
+      ]);
       socket.send(Buffer.concat([header, question, record]), peer.port, peer.address);
     });
   }
@@ -165,7 +182,7 @@ export class Network {
 
 function readOptions(data: Buffer): Map<number, Buffer> {
   const options = new Map<number, Buffer>();
-  for (let at = 0; at + 1 < data.length && data[at] !== 255; ) {
+  for (let at = 0; at + 1 < data.length && data[at] !== 255;) {
     if (data[at] === 0) {
       at += 1;
       continue;

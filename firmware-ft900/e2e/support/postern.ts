@@ -32,7 +32,10 @@ export class Postern {
   }
 
   /** Runs a command that must succeed; what it printed as JSON. */
-  async json(args: readonly string[], input = ''): Promise<any> /* eslint-disable-line @typescript-eslint/no-explicit-any -- a test reads whatever came */ {
+  async json(
+    args: readonly string[],
+    input = '',
+  ): Promise<any> /* eslint-disable-line @typescript-eslint/no-explicit-any -- a test reads whatever came */ {
     const { code, stdout, stderr } = await this.run([...args, '--json'], input);
     if (code !== 0) throw new Error(`postern ${args.join(' ')} ended with ${code}: ${stderr}${stdout}`);
     return stdout.trim() === '' ? undefined : JSON.parse(stdout);
