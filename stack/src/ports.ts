@@ -23,12 +23,32 @@ export async function choosePorts(settings: Settings): Promise<Record<PortName, 
   return chosen;
 }
 
+/**
+ * Where free ports are looked for: below what Linux (32768), macOS and Windows (49152) give to outgoing connections.
+ * One from there would be taken by any program's connection between the choice and the listening, or while a part
+ * that died is down.
+ */
+const FREE_PORTS = { from: 20_000, to: 32_767 } as const;
+/** Stacks that start at once look at ports of their own: each process id has a block. */
+const PORTS_PER_PROCESS = 16;
+
 /** A port that nothing listens on, and that is not in `except`. */
 export async function freePort(address: string, except: ReadonlySet<number> = new Set()): Promise<number> {
-  for (;;) {
-    const port = await listenOnce(0, address);
-    if (!except.has(port)) return port;
+  const count = FREE_PORTS.to - FREE_PORTS.from + 1;
+  const first = process.pid * PORTS_PER_PROCESS;
+  for (let step = 0; step < count; step++) {
+    const port = FREE_PORTS.from + ((first + step) % count);
+    if (except.has(port)) continue;
+    try {
+      return await listenOnce(port, address);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    }
   }
+  throw new StackError(
+    'PORT_TAKEN',
+    `No port from ${FREE_PORTS.from} to ${FREE_PORTS.to} is free; stop what holds them.`,
+  );
 }
 
 async function checkFree(port: number, address: string, variable: string): Promise<void> {
