@@ -252,6 +252,12 @@ describe('what is secret', () => {
 
     for (const name of readdirSync(join(stack.dataDir, 'secrets')))
       secrets.set(`file ${name}`, readFileSync(join(stack.dataDir, 'secrets', name), 'utf8').trim());
+    // The gateway writes its log in blocks, at least once a second.
+    const last = await client.send('GET', '/healthz');
+    const gatewayLog = join(stack.dataDir, 'logs/gateway.log');
+    await until('the log is written', () =>
+      readFileSync(gatewayLog, 'utf8').includes(String(last.headers['x-request-id'])),
+    );
     const places = new Map<string, string>([['what the terminal shows', stack.output]]);
     for (const name of readdirSync(stack.dataDir, { recursive: true, encoding: 'utf8' }))
       if (/\.log(\.\d+)?$/.test(name)) places.set(name, readFileSync(join(stack.dataDir, name), 'utf8'));
