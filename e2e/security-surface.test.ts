@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DeviceProcess, saveDevice } from './support/device.js';
 import { ApiUser, FlatUser, type Client, type FlatDevice } from './support/http.js';
 import { Stack } from './support/stack.js';
+import { until } from './support/wait.js';
 
 /** What can be reached from outside, and what can be read by others: sockets, TLS, logs, arguments, files. */
 let stack: Stack;
