@@ -184,7 +184,7 @@ async function assemble(
     return new Promise<void>((done) => auth.close(() => done()));
   });
 
-  const https = createHttpsServer(app.express, {
+  const https = createHttpsServer(app.listener, {
     tls: {
       cert: await readFile(files.httpsCert, 'utf8'),
       key: await secretText(files.httpsKey, 'The HTTPS key'),

@@ -164,7 +164,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     ...options.deps,
   });
   const https = await authority.issueHttpsServer({ dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] });
-  const server = createHttpsServer(app.express, {
+  const server = createHttpsServer(app.listener, {
     tls: { cert: https.chainPem, key: https.privateKeyPem! },
     limits: config.limits,
   });
