@@ -29,8 +29,8 @@ export class Bench {
   /** What the measurements ran on. */
   static readonly brokers = new Set<string>();
 
-  static async start(plan: Plan, env: Record<string, string> = {}): Promise<Bench> {
-    const stack = await Stack.start(env);
+  static async start(plan: Plan, env: Record<string, string> = {}, root?: string): Promise<Bench> {
+    const stack = await Stack.start(env, root);
     const http = Worker.start('http');
     const raw = Worker.start('raw');
     try {

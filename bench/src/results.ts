@@ -96,6 +96,7 @@ export const fleetSchema = z.object({
   rate: number,
   minutes: number,
   stillConnected: count,
+  dropped: count.describe('Connections that ended by themselves and were made again.'),
   gatewayIdleMb: number.describe('Resident memory of the gateway with all devices connected and no calls.'),
   gatewayAfterMb: number,
   brokerAfterMb: number,

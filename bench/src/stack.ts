@@ -26,11 +26,14 @@ export class Stack {
   readonly dir = mkdtempSync(join(tmpdir(), 'postern-bench-'));
   #process: ChildProcess | null = null;
 
-  private constructor(private readonly env: Readonly<Record<string, string>>) {}
+  private constructor(
+    private readonly env: Readonly<Record<string, string>>,
+    private readonly root: string,
+  ) {}
 
-  /** `env`: beside what the benchmark itself got. @throws Error with what the stack said */
-  static async start(env: Readonly<Record<string, string>> = {}): Promise<Stack> {
-    const stack = new Stack({
+  /** `env`: beside what the benchmark itself got. `root`: the checkout, built. @throws Error with what the stack said */
+  static async start(env: Readonly<Record<string, string>> = {}, root = ROOT): Promise<Stack> {
+    const settings = {
       POSTERN_HTTPS_PORT: '0',
       POSTERN_MQTTS_PORT: '0',
       POSTERN_AMQPS_PORT: '0',
@@ -40,7 +43,8 @@ export class Stack {
       POSTERN_MAX_DEVICES_PER_USER: '200000',
       POSTERN_LOGIN_RATE: '10000',
       ...env,
-    });
+    };
+    const stack = new Stack(settings, root);
     try {
       await stack.run();
     } catch (error) {
@@ -63,7 +67,7 @@ export class Stack {
     mkdirSync(this.dataDir, { recursive: true, mode: 0o700 });
     let output = '';
     const log = createWriteStream(join(this.dir, 'stack.log'), { flags: 'a' });
-    const child = spawn(process.execPath, [join(ROOT, 'stack/dist/main.js')], {
+    const child = spawn(process.execPath, [join(this.root, 'stack/dist/main.js')], {
       cwd: this.dir,
       env: { ...process.env, ...this.env, POSTERN_DATA_DIR: this.dataDir },
       stdio: ['ignore', 'pipe', 'pipe'],

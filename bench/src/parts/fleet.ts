@@ -60,12 +60,13 @@ export async function fleet(plan: Plan, found: Found): Promise<void> {
         open: { rate, warmupMs: 2_000, durationMs: minutes * 60_000 },
       } satisfies HttpRun)
       .finally(() => clearInterval(renew));
-    const { connected } = await worker.ask<{ connected: number }>('status');
+    const { connected, dropped } = await worker.ask<{ connected: number; dropped: number }>('status');
     found.fleet.push({
       devices: count,
       rate,
       minutes,
       stillConnected: connected,
+      dropped,
       gatewayIdleMb,
       gatewayAfterMb: residentMb(gateway),
       brokerAfterMb: residentMb([bench.facts.broker.pid]),
@@ -73,7 +74,7 @@ export async function fleet(plan: Plan, found: Found): Promise<void> {
     });
     say(
       `${run.total} calls: p50 ${run.latency.p50} p99 ${run.latency.p99} p99.9 ${run.latency.p999} max ${run.latency.max} ms, lost ${run.lost}, crossed ${run.crossed} ${JSON.stringify(run.failures)}; ` +
-        `gateway ${gatewayIdleMb} MB idle, ${connected} still connected`,
+        `gateway ${gatewayIdleMb} MB idle, ${connected} still connected, ${dropped} connections dropped`,
     );
   } finally {
     await bench.stop();

@@ -48,6 +48,9 @@ const ATTEMPTS = 5;
 
 const clients = new Map<string, MqttClient>();
 let handled = 0;
+/** Connections that ended by themselves, after they had stood. */
+let dropped = 0;
+let ending = false;
 
 const { responseTopic: TOPIC_FIELD, correlationId: ID_FIELD } = PAYLOAD_CORRELATION_FIELDS;
 
@@ -109,13 +112,17 @@ function connectOne(device: BenchDevice, options: ConnectOptions): Promise<void>
     client.on('message', (topic, payload, packet) =>
       answer(client, device, options, topic, payload, packet.properties),
     );
-    client.on('error', reject);
+    client.on('error', (error) => {
+      reject(error);
+      client.end(true);
+    });
     client.once('close', () => reject(new Error(`the connection of ${device.id} was closed`)));
     client.once('connect', () => {
       client.subscribe(requestTopicFilter(device.id), { qos: 1 }, (error, granted) => {
         if (error || granted?.some(({ qos }) => Number(qos) >= 0x80))
           return reject(error ?? new Error('subscription refused'));
         clients.set(device.id, client);
+        client.once('close', () => void comeBack(device, options));
         if (options.style === 'old') return resolve();
         const hello = JSON.stringify({ protocol: 2, methods: ['echo'], model: 'bench', version: '1' });
         client.publish(helloTopic(device.id), hello, { qos: 1 }, (failed) =>
@@ -124,10 +131,24 @@ function connectOne(device: BenchDevice, options: ConnectOptions): Promise<void>
       });
     });
   }).catch((error: unknown) => {
-    clients.get(device.id)?.end(true);
-    clients.delete(device.id);
     throw error;
   });
+}
+
+/** As devices do: connect again, after a pause. */
+async function comeBack(device: BenchDevice, options: ConnectOptions): Promise<void> {
+  clients.delete(device.id);
+  if (ending) return;
+  dropped += 1;
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, 500 + Math.random() * 1_000));
+    if (ending || clients.has(device.id)) return;
+    try {
+      return await connectOne(device, options);
+    } catch {
+      // It goes on trying: the calls meanwhile are lost, and counted.
+    }
+  }
 }
 
 const cas = new Map<string, Buffer>();
@@ -167,8 +188,10 @@ serve({
   status: () => ({
     connected: [...clients.values()].filter((client) => client.connected).length,
     handled,
+    dropped,
   }),
   async disconnect() {
+    ending = true;
     await Promise.all([...clients.values()].map((client) => client.endAsync(true)));
     clients.clear();
   },
