@@ -195,6 +195,23 @@ describe.each<{ kind: Kind; name: string }>([
     );
   });
 
+  it('notices a broker that is silent, and a connection that is half open', async () => {
+    for (const [begin, end] of [
+      [() => network.freeze(true), () => network.freeze(false)],
+      [() => network.vanish(true), () => network.vanish(false)],
+    ] as const) {
+      const since = board.output.length;
+      begin();
+      try {
+        await board.says(/session: .*next attempt/, since, 90_000);
+      } finally {
+        end();
+      }
+      await board.says(/session: online/, since, 100_000);
+    }
+    await until('it answers', async () => (await user.call('GET', `devices/${name}/gpio/3`)).status === 200, 60_000);
+  }, 400_000);
+
   it('refuses a broker that is not of its CA, and one of another name', async () => {
     await board.stop();
     const pki = join(home, 'foreign');

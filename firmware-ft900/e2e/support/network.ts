@@ -75,6 +75,22 @@ export class Network {
     ip('link', 'set', this.tap, up ? 'up' : 'down');
   }
 
+  /**
+   * Takes this machine away from the other end of the cable, or back: what the board sends is lost without a word, and
+   * its connection is half open.
+   */
+  vanish(gone: boolean): void {
+    ip('addr', gone ? 'del' : 'add', `${this.address}/24`, ...(gone ? [] : ['brd', '+']), 'dev', this.tap);
+  }
+
+  /** Goes on carrying the broker's TCP, but not what is in it, or carries that again. */
+  freeze(frozen: boolean): void {
+    for (const socket of this.through) {
+      if (frozen) socket.pause();
+      else socket.resume();
+    }
+  }
+
   async close(): Promise<void> {
     for (const socket of this.sockets) socket.close();
     for (const socket of this.through) socket.destroy();
