@@ -77,7 +77,7 @@ firmware: ## Build the FT900 firmware
 	@$(MAKE) -C firmware-ft900 firmware
 
 .PHONY: firmware-test
-firmware-test: ## Test the firmware's core on this machine
+firmware-test: ## Test the firmware: units, fuzzers, size, and end to end on the simulator
 	@$(MAKE) -C firmware-ft900 test
 
 .PHONY: clean
