@@ -115,7 +115,7 @@ export function leftBehind(home: string): string[] {
   const dataDir = join(home, 'data');
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
+    .flatMap((pid) => {
       try {
         const env = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
         const isOurs = env.some(
@@ -123,14 +123,14 @@ export function leftBehind(home: string): string[] {
             (entry.startsWith('POSTERN_STACK_MARK=') && entry.endsWith(` ${dataDir}`)) ||
             entry === `HOME=${dataDir}/broker/home`,
         );
-        return isOurs && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+        if (!isOurs || /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))) return [];
+        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+        return [`${pid}: ${command.slice(0, 200)}`];
       } catch {
-        return false;
+        // It ended while it was looked at.
+        return [];
       }
-    })
-    .map(
-      (pid) => `${pid}: ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').slice(0, 200)}`,
-    );
+    });
 }
 
 /** Ports of this list that something listens on. */
