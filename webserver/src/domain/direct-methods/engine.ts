@@ -6,7 +6,7 @@ import { DeviceLanes } from './device-lanes.js';
 import { decodeAnswer, decodeForwardedCall, encodeAnswer, encodeForwardedCall } from './forwarding.js';
 import type { LaneCall } from './lane.js';
 import { DIRECT_METHOD_LIMITS, type DirectMethodLimits } from './limits.js';
-import { correlatedOutcome } from './reply.js';
+import { correlatedOutcome, parseReply, type ParsedReply } from './reply.js';
 import type { MethodTransport, TransportEvents } from './transport.js';
 
 /** Where a call is: decides who hears of its end. */
@@ -129,12 +129,14 @@ export class DirectMethodEngine implements DirectMethods, TransportEvents {
   }
 
   onCorrelatedReply(reply: { deviceId: string; correlationId: string | null; body: Buffer }): void {
-    const id = reply.correlationId ?? correlationIdIn(reply.body);
+    // MQTT 3.1.1 has no properties: the correlation id is a field of the payload, which is read once.
+    const parsed = parseReply(reply.body);
+    const id = reply.correlationId ?? correlationIdIn(parsed, reply.body);
     const pending = id === null ? undefined : this.pending.get(id);
     // Late, repeated, or of another device's making: nobody waits for it.
     if (!pending || pending.route !== 'correlated' || pending.call.deviceId !== reply.deviceId) return;
     try {
-      pending.succeed(correlatedOutcome(pending.call.method, pending.call.payload, reply.body));
+      pending.succeed(correlatedOutcome(pending.call.method, pending.call.payload, reply.body, parsed));
     } catch (error) {
       if (!isExpectedError(error)) this.onBug(error);
       pending.fail(error as Error);
@@ -400,12 +402,15 @@ const offline = (): ExpectedError =>
     detail: 'The device is not connected. The call was not delivered and will not be.',
   });
 
-/** MQTT 3.1.1 has no properties: the correlation id is a field of the payload. */
-function correlationIdIn(body: Buffer): string | null {
+function correlationIdIn(parsed: ParsedReply, body: Buffer): string | null {
+  const id = (parsed.ok ? parsed.value : jsonOrNull(body))?.[PAYLOAD_CORRELATION_FIELDS.correlationId];
+  return typeof id === 'string' ? id : null;
+}
+
+/** A reply that is refused, for its size, has an id all the same: its call is to fail at once, not to time out. */
+function jsonOrNull(body: Buffer): JsonObject | null {
   try {
-    const value = JSON.parse(body.toString('utf8')) as unknown;
-    const id = (value as JsonObject | null)?.[PAYLOAD_CORRELATION_FIELDS.correlationId];
-    return typeof id === 'string' ? id : null;
+    return JSON.parse(body.toString('utf8')) as JsonObject | null;
   } catch {
     return null;
   }

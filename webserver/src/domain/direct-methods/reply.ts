@@ -58,10 +58,14 @@ export const badReply = (method: string, why: string, quoted: string): ExpectedE
 
 /**
  * The outcome of a call whose reply surely belongs to it: the reply, without the correlation field.
- * Throws DEVICE_ERROR or DEVICE_BAD_REPLY.
+ * `parsed` is what {@link parseReply} made of `body`. Throws DEVICE_ERROR or DEVICE_BAD_REPLY.
  */
-export function correlatedOutcome(method: string, request: JsonObject, body: Buffer): JsonObject {
-  const parsed = parseReply(body);
+export function correlatedOutcome(
+  method: string,
+  request: JsonObject,
+  body: Buffer,
+  parsed: ParsedReply,
+): JsonObject {
   if (!parsed.ok) throw badReply(method, parsed.why, parsed.quote);
   const { [PAYLOAD_CORRELATION_FIELDS.correlationId]: _id, ...reply } = parsed.value;
   throwDeviceError(reply);
