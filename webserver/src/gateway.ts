@@ -18,7 +18,6 @@ import type { Store } from './domain/store.js';
 import { createBrokerAuthServer } from './http/broker-auth.js';
 import { closeGracefully, createHttpsServer } from './http/server.js';
 import { createMetrics } from './metrics.js';
-import { openMongoStore } from './store/mongo/index.js';
 import { openSqliteStore } from './store/sqlite/index.js';
 
 /** How long changes of other instances are gathered before the CRL is made anew, in ms. */
@@ -226,9 +225,11 @@ async function assemble(
   return { url: `https://localhost:${port}`, close };
 }
 
-function openStore(settings: Settings, file: string): Promise<Store> {
+async function openStore(settings: Settings, file: string): Promise<Store> {
   const { POSTERN_MONGODB_URL: url, POSTERN_MONGODB_CA_FILE: caFile } = settings;
   if (url === undefined) return openSqliteStore({ file });
+  // Its driver takes 12 MB of memory: loaded where it is used.
+  const { openMongoStore } = await import('./store/mongo/index.js');
   return openMongoStore({ url, ...(caFile !== undefined && { caFile }) });
 }
 
