@@ -87,7 +87,8 @@ class Slot {
     return `devices/${encodeURIComponent(this.device)}/${path}?timeoutMs=30000`;
   }
   private flat(method: 'GET' | 'POST', path: string, fields: object): Promise<Answer> {
-    return this.caller.flat.call(method, path, { devicename: this.device, ...fields });
+    // Whether a call is lost is the question, not how fast a busy machine is.
+    return this.caller.flat.call(method, `${path}?timeoutMs=30000`, { devicename: this.device, ...fields });
   }
   private uart(data: string): Promise<Answer> {
     return this.isFlat
