@@ -21,7 +21,7 @@ const SECRET_FIELDS = [
 
 export function createLogger(options: LoggingOptions): Logger {
   const stream =
-    options.stream ?? destination({ dest: 1, sync: false, minLength: 32_768, periodicFlush: 1_000 });
+    options.stream ?? destination({ dest: 1, sync: false, minLength: 12_288, periodicFlush: 1_000 });
   return pino(
     {
       level: options.level,
