@@ -20,7 +20,7 @@ import { Provisioning } from './domain/provisioning.js';
 import { Revocation, type CrlPublisher } from './domain/revocation.js';
 import type { Store } from './domain/store.js';
 import { RefreshTokens } from './domain/tokens.js';
-import { isLoopback } from './http/address.js';
+import { addressReader, isLoopback } from './http/address.js';
 import { openApiDocument } from './http/openapi.js';
 import { Pipeline } from './http/pipeline.js';
 import { RateLimit } from './http/rate-limit.js';
@@ -135,14 +135,13 @@ export function buildApp(deps: AppDeps): App {
     onError: (error) => logger.error({ err: error }, 'an idempotent answer could not be written down'),
   });
 
-  const trustProxy = config.trustProxy !== false;
   const pipeline = new Pipeline({
     accounts,
     idempotency,
     loginLimit: new RateLimit(config.loginRatePerMinute, clock),
     meter: metrics,
     logger,
-    trustProxy,
+    addressOf: addressReader(config.trustProxy),
     localOnly: isLocalName(new URL(config.publicUrl).hostname),
   });
   // Express looks at its routes one after the other: those that are called most come first.
@@ -159,13 +158,13 @@ export function buildApp(deps: AppDeps): App {
       health: deps.health,
       metrics,
       metricsToken: config.metricsToken,
-      trustProxy,
+      trustProxy: config.trustProxy !== false,
     }),
     ...docsRoutes(() => openApi),
   ];
   const openApi = openApiDocument(routes, config.publicUrl);
 
-  const app = expressApp(routes, { pipeline, trustProxy: config.trustProxy });
+  const app = expressApp(routes, { pipeline });
   return {
     express: app,
     listener: withShortcut(app, routes, pipeline),

@@ -1,4 +1,22 @@
+import type { IncomingMessage } from 'node:http';
 import { isIPv6 } from 'node:net';
+import proxyAddr from 'proxy-addr';
+
+/** Whose request this is; null once its connection is gone. */
+export type AddressReader = (req: IncomingMessage) => string | null;
+
+/**
+ * `trustProxy`: how many proxies there are between the clients and here, or their addresses; false: none, and
+ * X-Forwarded-For is not looked at.
+ */
+export function addressReader(trustProxy: false | number | string[]): AddressReader {
+  if (trustProxy === false) return (req) => plainAddress(req.socket.remoteAddress);
+  const trusted =
+    typeof trustProxy === 'number'
+      ? (_address: string, hop: number): boolean => hop < trustProxy
+      : proxyAddr.compile(trustProxy);
+  return (req) => plainAddress(proxyAddr(req, trusted));
+}
 
 /** IPv4 inside IPv6 (`::ffff:192.0.2.1`, what a dual-stack listener reports) as plain IPv4. */
 export function plainAddress(address: string | undefined): string | null {

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import type { Request, Response } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { parse as parseQuery } from 'node:querystring';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
 import type { Accounts, Principal } from '../domain/accounts.js';
 import { ExpectedError } from '../domain/errors.js';
 import type { Idempotency } from '../domain/idempotency.js';
 import type { IdempotentAnswer } from '../domain/model.js';
-import { limitKey, plainAddress } from './address.js';
+import { limitKey, type AddressReader } from './address.js';
 import { bearerToken } from './bearer.js';
 import { ClientGone, endAfterDrain, hasBody, parseJson, readBody } from './body.js';
 import { MethodNotAllowedError } from './method-not-allowed.js';
@@ -21,6 +22,8 @@ const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
 /** How long a call without a `timeoutMs` of its own may take before its Idempotency-Key tells of an unknown outcome. */
 const DEFAULT_IDEMPOTENT_MS = 30_000;
 const NO_QUERY = Object.freeze({});
+/** Of a path, so many characters are written to the log. */
+const PATH_LOGGED = 200;
 
 /** Counts what passes; one implementation is `createMetrics()`. */
 export interface RequestMeter {
@@ -34,15 +37,25 @@ export interface PipelineOptions {
   readonly loginLimit: RateLimit;
   readonly meter: RequestMeter;
   readonly logger: Logger;
-  /** False: X-Forwarded-For is not looked at. */
-  readonly trustProxy: boolean;
+  readonly addressOf: AddressReader;
   /** The public URL's host is a name of the machine itself: no Strict-Transport-Security, which would bind all its ports. */
   readonly localOnly: boolean;
 }
 
+/** A request and what was found out by finding its route. */
+export interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  /** The request target as it came, query included. */
+  readonly url: string;
+  /** Parameters of the path, decoded. */
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
 interface Outgoing {
   readonly status: number;
-  readonly body: Buffer | null;
+  /** Text goes out in one write with the headers. */
+  readonly body: string | Buffer | null;
   readonly contentType: string;
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
@@ -51,10 +64,16 @@ interface Outgoing {
 export class Pipeline {
   private readonly secureApi: readonly string[];
   private readonly securePage: readonly string[];
+  /**
+   * For the line of a request, which holds nothing that could be a secret: to look for some would cost more than all
+   * checks of a call.
+   */
+  private readonly requestLog: Logger;
   private shuttingDown = false;
   private open = 0;
 
   constructor(private readonly options: PipelineOptions) {
+    this.requestLog = options.logger.child({}, { redact: [] });
     this.secureApi = secureHeaders(options.localOnly, {
       defaultSrc: ["'none'"],
       frameAncestors: ["'none'"],
@@ -82,35 +101,38 @@ export class Pipeline {
     this.shuttingDown = true;
   }
 
-  handler(route: Route): (req: Request, res: Response) => Promise<void> {
+  handler(route: Route): (exchange: Exchange) => Promise<void> {
     const secure = route.page ? this.securePage : this.secureApi;
-    return (req, res) =>
-      this.serve(req, res, route, secure, (requestId) => this.handle(req, route, requestId));
+    return (exchange) =>
+      this.serve(exchange, route, secure, (requestId, address) =>
+        this.handle(exchange, route, { requestId, address }),
+      );
   }
 
   /** For what no route serves: `decide` throws or answers. */
   fallback(
-    kind: { style: RouteStyle; close: (req: Request) => boolean },
-    decide: (req: Request) => Reply,
-  ): (req: Request, res: Response) => Promise<void> {
-    return (req, res) => {
-      const pseudo = { style: kind.style, path: '(none)', close: kind.close(req) };
-      return this.serve(req, res, pseudo, this.secureApi, async () => {
+    kind: { style: RouteStyle; close: (url: string) => boolean },
+    decide: (method: string | undefined) => Reply,
+  ): (exchange: Exchange) => Promise<void> {
+    return (exchange) => {
+      const { req, url } = exchange;
+      const pseudo = { style: kind.style, path: '(none)', close: kind.close(url) };
+      return this.serve(exchange, pseudo, this.secureApi, async () => {
         if (hasBody(req)) await readBody(req);
-        return this.outgoing(decide(req));
+        return this.outgoing(decide(req.method));
       });
     };
   }
 
   private async serve(
-    req: Request,
-    res: Response,
+    { req, res, url }: Exchange,
     route: Pick<Route, 'style' | 'path' | 'ngFields'> & { close?: boolean },
     secure: readonly string[],
-    work: (requestId: string) => Promise<Outgoing>,
+    work: (requestId: string, address: string | null) => Promise<Outgoing>,
   ): Promise<void> {
     const startedAt = performance.now();
     const { meter, logger } = this.options;
+    const address = this.options.addressOf(req);
     const given = req.headers['x-request-id'];
     const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
     this.open += 1;
@@ -120,7 +142,7 @@ export class Pipeline {
     try {
       let outgoing: Outgoing;
       try {
-        outgoing = await work(requestId);
+        outgoing = await work(requestId, address);
       } catch (thrown) {
         if (thrown instanceof ClientGone) return;
         const error = toExpected(thrown);
@@ -139,24 +161,27 @@ export class Pipeline {
       this.open -= 1;
       const ms = performance.now() - startedAt;
       meter.requestFinished(route.path, status, ms / 1000);
-      logger.info({
+      this.requestLog.info({
         requestId,
         method: req.method,
-        path: pathOf(req),
+        path: pathOf(url).slice(0, PATH_LOGGED),
         status,
         ...(code !== undefined && { code }),
         ms: Math.round(ms * 100) / 100,
-        address: this.address(req),
+        address,
       });
     }
   }
 
-  private async handle(req: Request, route: Route, requestId: string): Promise<Outgoing> {
+  private async handle(
+    { req, url, params }: Exchange,
+    route: Route,
+    origin: { requestId: string; address: string | null },
+  ): Promise<Outgoing> {
     const { accounts, idempotency, loginLimit } = this.options;
     const raw = hasBody(req) ? await readBody(req) : null;
     if (this.shuttingDown) throw new ExpectedError('SHUTTING_DOWN', { retryAfterSeconds: 1, notSent: true });
-    const address = this.address(req);
-    if (route.loginLimited) loginLimit.take(limitKey(address));
+    if (route.loginLimited) loginLimit.take(limitKey(origin.address));
 
     const body = this.bodyOf(req, route, raw);
     const principal =
@@ -171,10 +196,10 @@ export class Pipeline {
         if (!principal) throw new Error(`${route.operationId} asks who calls, and has no authentication`);
         return principal;
       },
-      params: route.params ? validate(route.params, req.params, 'path') : undefined,
-      query: route.query ? validate(route.query, queryOf(req), 'query') : undefined,
+      params: route.params ? validate(route.params, params, 'path') : undefined,
+      query: route.query ? validate(route.query, queryOf(url), 'query') : undefined,
       body: route.body ? validate(route.body, body, 'body') : undefined,
-      origin: { address, requestId },
+      origin,
     };
 
     const key = route.idempotent ? idempotencyKey(req) : null;
@@ -184,22 +209,22 @@ export class Pipeline {
       {
         userId: principal.userId,
         key,
-        fingerprint: fingerprint(req, ctx),
+        fingerprint: fingerprint(`${req.method} ${pathOf(url)}`, ctx),
         timeoutMs,
       },
       async () => toAnswer(this.outgoing(await route.handle(ctx))),
-      (error) => toAnswer(this.errorAnswer(route, error, requestId)),
+      (error) => toAnswer(this.errorAnswer(route, error, origin.requestId)),
     );
     const outgoing: Outgoing = {
       status: answer.status,
-      body: answer.status === 204 ? null : Buffer.from(answer.body),
+      body: answer.status === 204 ? null : answer.body,
       contentType: answer.contentType,
       headers: replayed ? { 'Idempotency-Replayed': 'true' } : undefined,
     };
     return this.located(route, ctx, outgoing);
   }
 
-  private bodyOf(req: Request, route: Route, raw: Buffer | null): unknown {
+  private bodyOf(req: IncomingMessage, route: Route, raw: Buffer | null): unknown {
     if (route.style === 'api') {
       if (!raw || raw.length === 0) return route.bodyOptional ? {} : undefined;
       if (!route.body) return undefined;
@@ -227,7 +252,7 @@ export class Pipeline {
       return { status, body: bytes, contentType: reply.contentType ?? 'application/octet-stream', headers };
     if (reply.json === undefined) return { status, body: null, contentType: '', headers };
     const contentType = reply.contentType ?? JSON_TYPE;
-    return { status, body: Buffer.from(JSON.stringify(reply.json)), contentType, headers };
+    return { status, body: JSON.stringify(reply.json), contentType, headers };
   }
 
   private errorAnswer(
@@ -240,7 +265,7 @@ export class Pipeline {
     if (error instanceof MethodNotAllowedError) headers['Allow'] = error.allow;
     if (route.style === 'api') {
       if (error.status === 401) headers['WWW-Authenticate'] = 'Bearer realm="postern"';
-      const body = Buffer.from(JSON.stringify(problemDocument(error, requestId)));
+      const body = JSON.stringify(problemDocument(error, requestId));
       return { status: error.status, body, contentType: PROBLEM_TYPE, headers };
     }
     const status = route.style === 'flat-registry' ? flatRegistryStatus(error) : error.status;
@@ -250,13 +275,13 @@ export class Pipeline {
       ...route.ngFields,
       ...(status !== 200 && { code: error.code, requestId }),
     };
-    return { status, body: Buffer.from(JSON.stringify(answer)), contentType: JSON_TYPE, headers };
+    return { status, body: JSON.stringify(answer), contentType: JSON_TYPE, headers };
   }
 
   /** `fixed` are header names and values in turn: node takes such a list as it is, which setHeader() would check one by one. */
   private send(
-    req: Request,
-    res: Response,
+    req: IncomingMessage,
+    res: ServerResponse,
     outgoing: Outgoing,
     options: { close: boolean; fixed: string[] },
   ): void {
@@ -264,7 +289,8 @@ export class Pipeline {
     const list = options.fixed;
     if (headers) for (const name of Object.keys(headers)) list.push(name, headers[name]!);
     if (headers?.['Cache-Control'] === undefined) list.push('Cache-Control', 'no-store');
-    if (body) list.push('Content-Type', contentType, 'Content-Length', String(body.length));
+    if (body !== null)
+      list.push('Content-Type', contentType, 'Content-Length', String(Buffer.byteLength(body)));
     const unread = !req.complete && hasBody(req);
     if (options.close || unread || this.shuttingDown) list.push('Connection', 'close');
     res.writeHead(status, list);
@@ -272,13 +298,9 @@ export class Pipeline {
       res.end(body ?? undefined);
       return;
     }
-    if (body) res.write(body);
+    if (body !== null) res.write(body);
     else res.flushHeaders();
     endAfterDrain(req, res);
-  }
-
-  private address(req: Request): string | null {
-    return plainAddress(this.options.trustProxy ? req.ip : req.socket.remoteAddress);
   }
 }
 
@@ -294,22 +316,24 @@ function secureHeaders(localOnly: boolean, directives: Record<string, string[]>)
     setHeader: (name: string, value: string) => list.push(name, value),
     removeHeader: () => undefined,
   };
-  apply({} as Request, recorder as unknown as Response, (error?: unknown) => {
+  apply({} as IncomingMessage, recorder as unknown as ServerResponse, (error?: unknown) => {
     if (error) throw error;
   });
   if (list.length === 0) throw new Error('helmet set no headers');
   return list;
 }
 
-const pathOf = (req: Request): string => {
-  const end = req.originalUrl.indexOf('?');
-  return (end < 0 ? req.originalUrl : req.originalUrl.slice(0, end)).slice(0, 200);
+const pathOf = (url: string): string => {
+  const end = url.indexOf('?');
+  return end < 0 ? url : url.slice(0, end);
 };
 
-/** Express parses on each access, and most calls have no query. */
-const queryOf = (req: Request): unknown => (req.url.includes('?') ? { ...req.query } : NO_QUERY);
+const queryOf = (url: string): unknown => {
+  const at = url.indexOf('?');
+  return at < 0 ? NO_QUERY : { ...parseQuery(url.slice(at + 1)) };
+};
 
-const encoded = (req: Request): boolean => {
+const encoded = (req: IncomingMessage): boolean => {
   const encoding = req.headers['content-encoding'];
   return encoding !== undefined && encoding !== 'identity';
 };
@@ -320,7 +344,7 @@ function flatPrincipal(accounts: Accounts, body: Record<string, unknown>): Promi
   return accounts.authenticateSecret(username, secret);
 }
 
-function idempotencyKey(req: Request): string | null {
+function idempotencyKey(req: IncomingMessage): string | null {
   const key = req.headers['idempotency-key'];
   if (key === undefined) return null;
   if (typeof key === 'string' && IDEMPOTENCY_KEY.test(key)) return key;
@@ -331,15 +355,15 @@ function idempotencyKey(req: Request): string | null {
 }
 
 /** What makes a request the same one: resource and validated body, without the credentials and the wait. */
-function fingerprint(req: Request, ctx: Context): string {
+function fingerprint(resource: string, ctx: Context): string {
   const body = { ...(ctx.body as object | undefined) } as Record<string, unknown>;
   delete body['secret'];
   delete body['username'];
-  return `${req.method} ${req.path}\n${JSON.stringify(body)}`;
+  return `${resource}\n${JSON.stringify(body)}`;
 }
 
 const toAnswer = ({ status, body, contentType }: Outgoing): IdempotentAnswer => ({
   status,
-  body: body ? body.toString('utf8') : '',
+  body: body?.toString() ?? '',
   contentType,
 });

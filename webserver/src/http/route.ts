@@ -1,4 +1,4 @@
-import type { Request } from 'express';
+import type { IncomingMessage } from 'node:http';
 import type { z } from 'zod';
 import type { ErrorCode } from '@postern/protocol';
 import type { Principal } from '../domain/accounts.js';
@@ -6,7 +6,7 @@ import type { Origin } from '../domain/audit.js';
 
 /** What a handler gets: all of it validated. */
 export interface Context<P = unknown, Q = unknown, B = unknown> {
-  readonly req: Request;
+  readonly req: IncomingMessage;
   /** Throws on a route without authentication. */
   readonly principal: Principal;
   readonly params: P;

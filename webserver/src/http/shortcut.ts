@@ -1,19 +1,19 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import type { Express, Request, Response } from 'express';
-import type { Pipeline } from './pipeline.js';
+import type { IncomingMessage, RequestListener } from 'node:http';
+import type { Express } from 'express';
+import type { Exchange, Pipeline } from './pipeline.js';
 import type { Route } from './route.js';
 
 interface Row {
   /** Of the path; null where it has a parameter. */
   readonly segments: readonly (string | null)[];
   readonly parameters: readonly { readonly at: number; readonly name: string }[];
-  readonly handle: (req: Request, res: Response) => Promise<void>;
+  readonly handle: (exchange: Exchange) => Promise<void>;
 }
 
 /**
- * Finds the route of a plain request by its segments and hands it to the pipeline as express would. Express asks one
- * route after the other, each by a regular expression, which costs more than all the checks of a call. What is not
- * plain is express's to decide: an unknown path or method, HEAD and OPTIONS, percent-encoding, an absolute URL.
+ * Finds the route of a plain request by its segments and hands it to the pipeline. Express asks one route after
+ * the other, each by a regular expression, and gives each request and answer another prototype, which costs more
+ * than all the checks of a call. What is not plain is express's to decide: an unknown path or method, HEAD and OPTIONS, percent-encoding, an absolute URL.
  */
 export function withShortcut(
   app: Express,
@@ -32,25 +32,16 @@ export function withShortcut(
     };
     table.set(key, [...(table.get(key) ?? []), row]);
   }
-  return (message: IncomingMessage, response: ServerResponse) => {
-    const found = find(table, message);
-    if (!found) return app(message, response);
-    const req = message as Request;
-    const res = response as Response;
-    // What express does before its router.
-    Object.setPrototypeOf(req, app.request as object);
-    Object.setPrototypeOf(res, app.response as object);
-    req.res = res;
-    res.req = req;
-    req.originalUrl = message.url!;
-    req.baseUrl = '';
-    req.params = found.params;
-    found.row.handle(req, res).catch((error: unknown) => {
+  return (req, res) => {
+    const found = find(table, req);
+    if (!found) return app(req, res);
+    const exchange: Exchange = { req, res, url: req.url!, params: found.params };
+    found.row.handle(exchange).catch((error: unknown) => {
       // A bug in the pipeline itself: answered as express would have it answered.
       const answer = pipeline.fallback({ style: 'api', close: () => true }, () => {
         throw error;
       });
-      void answer(req, res);
+      void answer(exchange);
     });
   };
 }

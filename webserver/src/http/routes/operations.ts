@@ -1,9 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { Request } from 'express';
+import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { ExpectedError } from '../../domain/errors.js';
 import type { Store } from '../../domain/store.js';
-import { isLoopback, plainAddress } from '../address.js';
+import { isLoopback } from '../address.js';
 import { bearerToken } from '../bearer.js';
 import { defineRoute, json, type Route } from '../route.js';
 import { healthSchema, readySchema } from '../schemas.js';
@@ -72,8 +72,8 @@ export function operationsRoutes(options: OperationsOptions): Route[] {
         200: { description: 'Prometheus text format', schema: z.string(), contentType: 'text/plain' },
       },
       errors: ['FORBIDDEN', 'UNAUTHENTICATED'],
-      async handle({ req }) {
-        admitToMetrics(req, options);
+      async handle({ req, origin }) {
+        admitToMetrics(req, origin.address, options);
         return {
           status: 200,
           bytes: Buffer.from(await metrics.render()),
@@ -100,7 +100,7 @@ async function pingStore(store: Pick<Store, 'ping'>): Promise<HealthCheck> {
   }
 }
 
-function admitToMetrics(req: Request, options: OperationsOptions): void {
+function admitToMetrics(req: IncomingMessage, address: string | null, options: OperationsOptions): void {
   const { metricsToken, trustProxy } = options;
   if (metricsToken !== null) {
     const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
@@ -109,7 +109,6 @@ function admitToMetrics(req: Request, options: OperationsOptions): void {
   }
   // A proxy on this machine that nobody told us of would make the whole world look local.
   const proxied = req.headers['x-forwarded-for'] !== undefined || req.headers['forwarded'] !== undefined;
-  const address = plainAddress(trustProxy ? req.ip : req.socket.remoteAddress);
   if (isLoopback(address) && (trustProxy || !proxied)) return;
   throw new ExpectedError('FORBIDDEN', { detail: 'Metrics are for this machine, or for who has the token.' });
 }
