@@ -105,6 +105,14 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
   private closing = false;
   private connectedBefore = false;
   private readonly replyQueue: string;
+  /**
+   * Written anew for each message, which amqplib encodes before it returns. It makes a prototype of the object that it
+   * is given, and for V8 each new prototype is a new hidden class, to be collected with the old generation only.
+   */
+  private readonly correlatedHeaders: Record<string, unknown> = {
+    ...AT_MOST_ONCE,
+    [REPLY_TO_TOPIC_HEADER]: '',
+  };
   private claimsUnderWay = 0;
   private readonly claimsWaiting: (() => void)[] = [];
 
@@ -180,6 +188,8 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
       return;
     }
     const correlated = correlationId !== null;
+    if (correlated)
+      this.correlatedHeaders[REPLY_TO_TOPIC_HEADER] = instanceReplyTopic(deviceId, this.instanceId);
     this.live?.calls.publish(EXCHANGE, requestRoutingKey(deviceId, method), request.body, {
       mandatory: true,
       expiration: String(request.expirationMs),
@@ -188,10 +198,7 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
       // Transient: a call that the broker lost with its own restart has an honest outcome, its timeout.
       deliveryMode: 1,
       ...(correlated && { correlationId, replyTo: instanceReplyRoutingKey(deviceId, this.instanceId) }),
-      headers: {
-        ...AT_MOST_ONCE,
-        ...(correlated && { [REPLY_TO_TOPIC_HEADER]: instanceReplyTopic(deviceId, this.instanceId) }),
-      },
+      headers: correlated ? this.correlatedHeaders : AT_MOST_ONCE,
     });
   }
 
