@@ -20,6 +20,10 @@ export interface AuditEvent {
 /** Entries that wait for the store. Bounds the memory where the store is away for long; newer ones are dropped and counted. */
 const MAX_BUFFERED = 10_000;
 const FLUSH_MS = 1_000;
+/** So many are written without waiting for the second: SQLite writes in this process, and many at once would hold up calls. */
+const FLUSH_AT = 16;
+/** Entries in one write, where many wait because the store was slow or away. */
+const MAX_BATCH = 256;
 
 export interface AuditTrailOptions {
   readonly store: AuditStore;
@@ -32,7 +36,9 @@ export interface AuditTrailOptions {
 export class AuditTrail {
   private buffer: AuditEntry[] = [];
   private dropped = 0;
-  private writing: Promise<void> = Promise.resolve();
+  private writing: Promise<void> | null = null;
+  /** The last write failed: the next is tried by the timer alone. */
+  private failing = false;
   private readonly timer: NodeJS.Timeout;
 
   constructor(private readonly options: AuditTrailOptions) {
@@ -48,6 +54,7 @@ export class AuditTrail {
   note(event: AuditEvent): void {
     if (this.buffer.length >= MAX_BUFFERED) this.dropped += 1;
     else this.buffer.push(this.entry(event));
+    if (this.buffer.length >= FLUSH_AT && !this.writing && !this.failing) void this.flush();
   }
 
   list(actorId: string, page: { limit: number; before: string | null }): Promise<Page<AuditEntry>> {
@@ -56,24 +63,33 @@ export class AuditTrail {
 
   /** Writes what waits. Never rejects: what the store does not take stays in the buffer. */
   flush(): Promise<void> {
-    this.writing = this.writing.then(async () => {
-      if (this.buffer.length === 0) return;
-      const batch = this.buffer;
-      this.buffer = [];
+    this.writing ??= this.write().finally(() => (this.writing = null));
+    return this.writing;
+  }
+
+  private async write(): Promise<void> {
+    while (this.buffer.length > 0) {
+      const batch = this.buffer.splice(0, MAX_BATCH);
       try {
         await this.options.store.appendAudit(batch);
+        this.failing = false;
         if (this.dropped > 0) this.options.onError?.(new Error('audit entries were dropped'), this.dropped);
         this.dropped = 0;
       } catch (error) {
-        this.buffer = [...batch, ...this.buffer].slice(0, MAX_BUFFERED);
+        this.failing = true;
+        const all = [...batch, ...this.buffer];
+        this.dropped += Math.max(0, all.length - MAX_BUFFERED);
+        this.buffer = all.slice(0, MAX_BUFFERED);
         this.options.onError?.(error, this.dropped);
+        return;
       }
-    });
-    return this.writing;
+    }
   }
 
   async close(): Promise<void> {
     clearInterval(this.timer);
+    // A write that was under way may have failed, where a new one would not.
+    await this.writing;
     await this.flush();
   }
 

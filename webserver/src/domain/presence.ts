@@ -41,7 +41,8 @@ const MAX_CONNECTIONS_PER_DEVICE = 16;
 const LIST_AGE_MS = 5_000;
 /** How long changes are gathered before they are written, in ms: a fleet that connects makes few writes of many. */
 const WRITE_DELAY_MS = 200;
-const WRITE_BATCH = 1_000;
+/** In one write: SQLite writes in this process, and many at once would hold up calls. */
+const WRITE_BATCH = 100;
 /** How exact `lastSeenAt` is while a device talks, in ms: an answer costs nothing in between. */
 const SEEN_STEP_MS = 1_000;
 

@@ -59,6 +59,48 @@ describe('the audit trail', () => {
     expect((await stored()).reverse()).toEqual(['first', 'second']);
   });
 
+  it('writes many in small batches, in order, without waiting for the second', async () => {
+    const sizes: number[] = [];
+    const counted: AuditStore = {
+      appendAudit: (entries, options) => {
+        sizes.push(entries.length);
+        return store.appendAudit(entries, options);
+      },
+      listAudit: (filter) => store.listAudit(filter),
+    };
+    const trail = new AuditTrail({ store: counted, clock: { now: () => 0 } });
+    const actions = Array.from({ length: 64 }, (_, index) => `a${index}`);
+    for (const action of actions) {
+      trail.note(event(action));
+      if (sizes.length > 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(sizes[0]).toBe(16);
+    expect(Math.max(...sizes)).toBeLessThan(64);
+    await trail.close();
+    expect((await stored()).reverse()).toEqual(actions);
+  });
+
+  it('does not ask a store that is away once more for each entry', async () => {
+    let asked = 0;
+    const away: AuditStore = {
+      appendAudit: () => {
+        asked += 1;
+        return Promise.reject(new Error('away'));
+      },
+      listAudit: (filter) => store.listAudit(filter),
+    };
+    const trail = new AuditTrail({ store: away, clock: { now: () => 0 } });
+    for (let index = 0; index < 16; index += 1) trail.note(event('x'));
+    await trail.flush();
+    for (let index = 0; index < 100; index += 1) {
+      trail.note(event('y'));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    // At the sixteenth, and by the timer where the hundred took a second.
+    expect(asked).toBeLessThan(5);
+    await trail.close();
+  });
+
   it('drops and counts what is more than it may hold', async () => {
     let away = true;
     const counts: number[] = [];
@@ -74,6 +116,7 @@ describe('the audit trail', () => {
     for (let index = 0; index < 10_005; index += 1) trail.note(event('x'));
     away = false;
     await trail.close();
-    expect(counts).toEqual([5]);
+    // Told with the write that failed, and with the one that did not.
+    expect(counts).toEqual([5, 5]);
   });
 });
