@@ -15,6 +15,12 @@ const port = z.int().min(1).max(65_535);
 /** IPv4 or IPv6 literal: a name could resolve to more than was meant. */
 const bindAddress = z.union([z.ipv4(), z.ipv6()]);
 
+const MIN_WATERMARK_BYTES = 134_217_728;
+const MAX_DEFAULT_WATERMARK_BYTES = 4_294_967_296;
+
+/** Of the machine, or of the container where that may use less. Node 20.19 knows no such limit as 0. */
+const usableMemory = (): number => Math.min(totalmem(), process.constrainedMemory() || Infinity);
+
 /** Limits of the broker. Each has a unit, a default, bounds, and the reason for it. */
 export const brokerLimitsSchema = z.strictObject({
   /** Largest MQTT packet and AMQP message, bytes. The largest payload of the contract is 64 KiB (base64 and JSON
@@ -38,12 +44,14 @@ export const brokerLimitsSchema = z.strictObject({
   /** Messages waiting in one device's queue; the oldest are dropped first. A device that is away gets at most
    * the 32 calls of the contract, so more is a flood. */
   maxQueueLength: z.int().min(32).max(1_000_000).default(1_024),
-  /** Publishers are paused above this much memory, bytes. By default 1 GiB, but never more than 40 % of what the
-   * machine has: a Raspberry Pi must not swap, and a laptop has other things to do. */
+  /** Publishers are paused above this much memory, bytes. By default 4 GiB, which is what `maxConnections` take (up to
+   * 361 kB each were measured), but never more than 40 % of what there is: a Raspberry Pi must not swap. */
   memoryHighWatermarkBytes: z
     .int()
-    .min(134_217_728)
-    .default(() => Math.max(134_217_728, Math.min(1_073_741_824, Math.floor(totalmem() * 0.4)))),
+    .min(MIN_WATERMARK_BYTES)
+    .default(() =>
+      Math.max(MIN_WATERMARK_BYTES, Math.min(MAX_DEFAULT_WATERMARK_BYTES, Math.floor(usableMemory() * 0.4))),
+    ),
   /** Publishers are paused when less than this is free on the disk, bytes. */
   diskFreeLimitBytes: z.int().min(10_485_760).default(134_217_728),
 });

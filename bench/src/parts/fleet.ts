@@ -2,8 +2,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Bench, say, type Found } from '../bench.js';
 import type { LoadReport } from '../load.js';
+import { interleave } from '../measure.js';
 import type { Plan } from '../options.js';
 import { ROOT } from '../stack.js';
+import { postern, raw } from '../subjects.js';
 import { residentMb } from '../usage.js';
 import type { HttpRun } from '../workers/http.js';
 import { connectMeasured } from './connects.js';
@@ -72,6 +74,17 @@ export async function fleet(plan: Plan, found: Found): Promise<void> {
       brokerAfterMb: residentMb([bench.facts.broker.pid]),
       run,
     });
+    await bench.account.logIn();
+    const load = { deviceWorker: worker, inFlight: 64, durationMs: plan.growthMs };
+    found.growth[`devices of the fleet, RabbitMQ ${bench.facts.broker.version}`] = await interleave(
+      [100, 1_000, count]
+        .filter((some) => some <= count)
+        .flatMap((some) => {
+          const chosen = { ...load, devices: devices.slice(0, some) };
+          return [raw(bench, chosen), postern(bench, chosen)];
+        }),
+      { repetitions: 1, say },
+    );
     say(
       `${run.total} calls: p50 ${run.latency.p50} p99 ${run.latency.p99} p99.9 ${run.latency.p999} max ${run.latency.max} ms, lost ${run.lost}, crossed ${run.crossed} ${JSON.stringify(run.failures)}; ` +
         `gateway ${gatewayIdleMb} MB idle, ${connected} still connected, ${dropped} connections dropped`,
