@@ -135,12 +135,14 @@ install_test_tools() {
   /usr/bin/python3 -c 'import pika' 2>/dev/null || missing+=(python3-pika)
   command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)
   command -v openssl >/dev/null || missing+=(openssl)
+  command -v zsh >/dev/null || missing+=(zsh)
+  command -v fish >/dev/null || missing+=(fish)
   if [ ${#missing[@]} -eq 0 ]; then return; fi
   if can_install; then
     say "Installing what the tests use (apt-get install ${missing[*]})."
     apt_install "${missing[@]}"
   else
-    say "Missing for the tests against other people's clients: ${missing[*]}"
+    say "Missing for the tests against other people's clients and shells: ${missing[*]}"
     say "  Debian, Ubuntu: sudo apt-get install ${missing[*]}"
   fi
 }

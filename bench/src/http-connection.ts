@@ -11,7 +11,9 @@ export interface Server {
   port: number;
   ca: Buffer;
   /** TLS session of an earlier connection to resume. */
-  session?: Buffer;
+  session?: Buffer | undefined;
+  /** Gets the session to resume with, once the server has sent a ticket. */
+  onSession?: (session: Buffer) => void;
 }
 
 const HEAD_END = Buffer.from('\r\n\r\n');
@@ -34,7 +36,7 @@ export class HttpConnection {
 
   open(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const { port, ca, session } = this.server;
+      const { port, ca, session, onSession } = this.server;
       // The stack listens on IPv4; a try of ::1 before it would cost each new connection a failure.
       const host = this.server.host === 'localhost' ? '127.0.0.1' : this.server.host;
       const socket = connect({ host, port, ca, servername: 'localhost', ...(session && { session }) }, () => {
@@ -42,6 +44,7 @@ export class HttpConnection {
         this.#socket = socket;
         resolve();
       });
+      if (onSession) socket.on('session', onSession);
       socket.on('data', (chunk: Buffer) => this.#onData(chunk));
       socket.on('error', (error) => {
         reject(error);

@@ -62,13 +62,15 @@ class Recorder {
 
 export interface ClosedLoop {
   inFlight: number;
+  /** Between an answer and the next call, spent awake; not counted in a latency. */
+  pauseMs?: number;
   warmupMs: number;
   durationMs: number;
 }
 
 /** Each of `inFlight` callers makes its next call when its last one is answered. */
 export async function closedLoop(
-  { inFlight, warmupMs, durationMs }: ClosedLoop,
+  { inFlight, warmupMs, durationMs, pauseMs = 0 }: ClosedLoop,
   call: Call,
 ): Promise<LoadReport> {
   const recorder = new Recorder();
@@ -81,7 +83,7 @@ export async function closedLoop(
   const caller = async (): Promise<void> => {
     for (let now = performance.now(); now < endAt;) {
       if (cpuBefore === null && now >= measureFrom) cpuBefore = process.cpuUsage();
-      const startedAt = now;
+      const startedAt = pauseMs > 0 ? spin(pauseMs) : now;
       const outcome = await call(index++);
       now = performance.now();
       const measured = startedAt >= measureFrom;
@@ -92,6 +94,15 @@ export async function closedLoop(
   await Promise.all(Array.from({ length: inFlight }, caller));
   const seconds = (lastAnswerAt - measureFrom) / 1000;
   return recorder.report(seconds > 0 ? seconds : durationMs / 1000, process.cpuUsage(cpuBefore ?? undefined));
+}
+
+/** Waits without sleeping, since timers are late by up to a ms; gives the time. */
+function spin(ms: number): number {
+  const until = performance.now() + ms;
+  for (;;) {
+    const now = performance.now();
+    if (now >= until) return now;
+  }
 }
 
 export interface OpenLoop {

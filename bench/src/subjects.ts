@@ -12,17 +12,27 @@ export interface Load {
   deviceWorker: Worker;
   inFlight?: number;
   rate?: number;
+  /** Between an answer and the next call of the same caller. */
+  pauseMs?: number;
   durationMs: number;
   payloadBytes?: number;
 }
 
 const shape = (bench: Bench, load: Load) =>
   load.rate === undefined
-    ? { closed: { inFlight: load.inFlight!, warmupMs: bench.plan.warmupMs, durationMs: load.durationMs } }
+    ? {
+        closed: {
+          inFlight: load.inFlight!,
+          warmupMs: bench.plan.warmupMs,
+          durationMs: load.durationMs,
+          ...(load.pauseMs !== undefined && { pauseMs: load.pauseMs }),
+        },
+      }
     : { open: { rate: load.rate, warmupMs: bench.plan.warmupMs, durationMs: load.durationMs } };
 
-const what = ({ devices, inFlight, rate }: Load): string =>
-  `${devices.length} device${devices.length === 1 ? '' : 's'}, ${rate === undefined ? `${inFlight} in flight` : `${rate}/s`}`;
+const what = ({ devices, inFlight, rate, pauseMs }: Load): string =>
+  `${devices.length} device${devices.length === 1 ? '' : 's'}, ${rate === undefined ? `${inFlight} in flight` : `${rate}/s`}` +
+  (pauseMs === undefined ? '' : `, ${pauseMs} ms between calls`);
 
 const common = (bench: Bench, load: Load) => ({
   devices: load.devices.length,
@@ -52,7 +62,7 @@ export interface PosternOptions {
   instances?: number;
   flat?: { username: string; secret: string };
   label?: string;
-  newConnections?: boolean;
+  newConnections?: 'full' | 'resumed';
 }
 
 export function postern(bench: Bench, load: Load, options: PosternOptions = {}): Contestant {
@@ -72,7 +82,7 @@ export function postern(bench: Bench, load: Load, options: PosternOptions = {}):
         // Tokens count for 15 minutes, less than a benchmark takes.
         accessToken: bench.account.accessToken,
         ...(options.flat && { flat: options.flat }),
-        ...(options.newConnections && { newConnections: true }),
+        ...(options.newConnections && { newConnections: options.newConnections }),
         ...shape(bench, load),
       } satisfies HttpRun),
   };

@@ -15,6 +15,8 @@ const TOKEN_MS = 5 * 60_000;
 /** How long the connected fleet is left alone before its memory is read. */
 const IDLE_MS = 10_000;
 
+const WARMUP_MS = 5_000;
+
 /** Thousands of devices with certificates, held, and calls over all of them at a fixed rate. */
 export async function fleet(plan: Plan, found: Found): Promise<void> {
   const { devices: count, rate, minutes } = plan.fleet;
@@ -59,7 +61,7 @@ export async function fleet(plan: Plan, found: Found): Promise<void> {
         devices: devices.map(({ name }) => name),
         payloadBytes: plan.payloadBytes,
         accessToken: bench.account.accessToken,
-        open: { rate, warmupMs: 2_000, durationMs: minutes * 60_000 },
+        open: { rate, warmupMs: WARMUP_MS, durationMs: minutes * 60_000 },
       } satisfies HttpRun)
       .finally(() => clearInterval(renew));
     const { connected, dropped } = await worker.ask<{ connected: number; dropped: number }>('status');

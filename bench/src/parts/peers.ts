@@ -198,10 +198,12 @@ async function mosquittoRr(bench: Bench, found: Found, { identity, devices, work
             };
           }),
       },
-      postern(
-        bench,
-        { devices: [device], deviceWorker: worker, inFlight: 1, durationMs: plan.loadedMs / 2 },
-        { newConnections: true, label: 'a new connection for each call' },
+      ...(['full', 'resumed'] as const).map((newConnections) =>
+        postern(
+          bench,
+          { devices: [device], deviceWorker: worker, inFlight: 1, durationMs: plan.loadedMs / 2 },
+          { newConnections, label: `a new connection for each call, ${newConnections} handshake` },
+        ),
       ),
     ],
     { repetitions: Math.min(3, plan.repetitions), say },

@@ -39,8 +39,8 @@ export interface HttpRun {
   open?: OpenLoop;
   /** Open loop: at most so many calls at once; more wait, and their wait counts. */
   maxConnections?: number;
-  /** A new connection with a full handshake for each call. */
-  newConnections?: boolean;
+  /** A new connection for each call, with a full handshake or with the session of the last one. */
+  newConnections?: 'full' | 'resumed';
 }
 
 const TIMEOUT_MS = 15_000;
@@ -172,6 +172,8 @@ async function run(options: HttpRun): Promise<LoadReport> {
     const connection = await pool.take();
     const { head, body, check } = prepare(index);
     try {
+      // The server closes what was idle for its keep-alive time.
+      if (!connection.isOpen) await connection.open();
       return check(await connection.request(head, body));
     } catch (error) {
       return (error as Error).message;
@@ -188,9 +190,16 @@ async function run(options: HttpRun): Promise<LoadReport> {
 
 function runWithNewConnections(options: HttpRun, prepare: (index: number) => Prepared): Promise<LoadReport> {
   const ca = readFileSync(options.target.caFile);
+  let session: Buffer | undefined;
+  const onSession = (given: Buffer): void => void (session = given);
   return closedLoop(options.closed!, async (index) => {
     const url = new URL(options.target.urls[index % options.target.urls.length]!);
-    const connection = new HttpConnection({ host: url.hostname, port: Number(url.port), ca });
+    const connection = new HttpConnection({
+      host: url.hostname,
+      port: Number(url.port),
+      ca,
+      ...(options.newConnections === 'resumed' && { session, onSession }),
+    });
     const { head, body, check } = prepare(index);
     try {
       await connection.open();
