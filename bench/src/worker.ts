@@ -56,7 +56,8 @@ export class Worker {
     this.#ending = true;
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const gone = new Promise((resolve) => this.#process.once('exit', resolve));
-    this.#process.disconnect();
+    // It may have been stopped by a signal already.
+    if (this.#process.connected) this.#process.disconnect();
     const killer = setTimeout(() => this.#process.kill('SIGKILL'), 5_000);
     await gone;
     clearTimeout(killer);
