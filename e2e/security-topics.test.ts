@@ -201,10 +201,13 @@ describe('over AMQP, a device', () => {
     for (const [exchange, key] of [
       ...['#', '*.#', '*.get_gpio', 'server.#', `server.${a.deviceid}.#`].map((each) => ['amq.topic', each]),
       ...[`${victim.deviceid}.#`, `server.${victim.deviceid}.#`].map((each) => ['amq.topic', each]),
-      ...['amq.rabbitmq.event', 'amq.rabbitmq.trace', 'amq.direct', 'postern.changes'].map((each) => [
-        each,
-        '#',
-      ]),
+      ...[
+        'amq.rabbitmq.event',
+        'amq.rabbitmq.trace',
+        'amq.direct',
+        'postern.changes',
+        'postern.requests',
+      ].map((each) => [each, '#']),
     ] as [string, string][]) {
       const bound = await outcome(async (channel) => {
         await declareOwn(channel);
@@ -217,10 +220,14 @@ describe('over AMQP, a device', () => {
   it('publishes below its own replies, and nowhere else', async () => {
     for (const [exchange, key] of [
       ...[foreign(), own()].map((queue) => ['', queue]),
-      ...['amq.direct', 'amq.fanout', 'amq.headers', 'amq.rabbitmq.event', 'postern.changes'].map((each) => [
-        each,
-        '',
-      ]),
+      ...[
+        'amq.direct',
+        'amq.fanout',
+        'amq.headers',
+        'amq.rabbitmq.event',
+        'postern.changes',
+        'postern.requests',
+      ].map((each) => [each, '']),
       ...[`${victim.deviceid}.set_gpio`, `${a.deviceid}.set_gpio`, 'anything'].map((key) => [
         'amq.topic',
         key,

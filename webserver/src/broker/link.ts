@@ -29,6 +29,13 @@ import { parseChange, type Change } from './changes.js';
 
 /** Exchange over which instances tell each other what to forget. */
 const CHANGES_EXCHANGE = 'postern.changes';
+/**
+ * Requests go by this fanout exchange on to the topic exchange, with the routing key that they have. RabbitMQ checks
+ * each routing key that is published to a topic exchange, and where it has not asked for a minute, the question to the
+ * gateway holds up all calls behind it. The gateway may send to every device, so there is nothing to check; devices
+ * have no right to this exchange.
+ */
+const REQUESTS_EXCHANGE = 'postern.requests';
 /** RabbitMQ's event exchange (plugin rabbitmq_event_exchange). */
 const EVENT_EXCHANGE = 'amq.rabbitmq.event';
 const BROKER_EVENTS = ['connection.created', 'connection.closed', 'queue.created'];
@@ -190,7 +197,7 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
     const correlated = correlationId !== null;
     if (correlated)
       this.correlatedHeaders[REPLY_TO_TOPIC_HEADER] = instanceReplyTopic(deviceId, this.instanceId);
-    this.live?.calls.publish(EXCHANGE, requestRoutingKey(deviceId, method), request.body, {
+    this.live?.calls.publish(REQUESTS_EXCHANGE, requestRoutingKey(deviceId, method), request.body, {
       mandatory: true,
       expiration: String(request.expirationMs),
       messageId: request.id,
@@ -283,6 +290,9 @@ export class BrokerLink implements MethodTransport, ChangeNotifier {
       const { messageId } = message.properties;
       if (typeof messageId === 'string') this.events!.onReturned(messageId);
     });
+
+    await calls.assertExchange(REQUESTS_EXCHANGE, 'fanout', { durable: false });
+    await calls.bindExchange(EXCHANGE, REQUESTS_EXCHANGE, '');
 
     const transient = { exclusive: true, durable: false, autoDelete: false };
     await replies.assertQueue(this.replyQueue, transient);

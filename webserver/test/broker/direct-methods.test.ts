@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import amqplib from 'amqplib';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { METHODS, type JsonObject } from '@postern/protocol';
+import { GATEWAY_COMMON_NAME, METHODS, type JsonObject } from '@postern/protocol';
 import { BrokerHarness, until, type Instance } from './harness.js';
 
 let harness: BrokerHarness;
@@ -45,6 +45,14 @@ const kinds: [string, 'mqtt' | 'amqp', DeviceOptions, More][] = [
   ['a protocol 2 device over MQTT 3.1.1', 'mqtt', { style: 'protocol2' }, {}],
   ['a protocol 2 device over AMQP', 'amqp', { style: 'protocol2' }, {}],
 ];
+
+it('asks nobody whether the gateway may send to a device: its calls do not wait for an answer', async () => {
+  const { id } = await connected('mqtt', { style: 'old' });
+  await gateway.call(id, 'get_gpio', { number: 1 });
+  const written = harness.topicQuestions.filter(({ permission }) => permission === 'write');
+  expect(written.some(({ username }) => username === id)).toBe(true);
+  expect(written.filter(({ username }) => username === GATEWAY_COMMON_NAME)).toEqual([]);
+});
 
 describe.each(kinds)('%s', (_name, kind, options, more) => {
   it('answers many calls at once, each its own, and is known to be away when it is', async () => {

@@ -9,7 +9,12 @@ import { createKeyFile, openOrCreateAuthority, type Authority } from '@postern/c
 import { BROKER_CLIENT_COMMON_NAME, newDeviceId, type JsonObject } from '@postern/protocol';
 import { startAmqpDevice, startMqttDevice, type SimulatedDeviceOptions } from '@postern/simulators';
 import { BrokerLink, ManagementClient } from '../../dist/broker/index.js';
-import { DeviceAccess, MANAGEMENT_USERNAME, hashDevicePassword } from '../../dist/domain/device-access.js';
+import {
+  DeviceAccess,
+  MANAGEMENT_USERNAME,
+  hashDevicePassword,
+  type TopicQuestion,
+} from '../../dist/domain/device-access.js';
 import { DirectMethodEngine, type DirectMethodLimits } from '../../dist/domain/direct-methods/index.js';
 import { PresenceDirectory } from '../../dist/domain/presence.js';
 import { createBrokerAuthServer } from '../../dist/http/broker-auth.js';
@@ -53,6 +58,15 @@ export interface Registered {
   readonly credentials: { ca: string; cert: string; key: string };
 }
 
+class WatchedAccess extends DeviceAccess {
+  readonly topicQuestions: TopicQuestion[] = [];
+
+  override topic(question: TopicQuestion): boolean {
+    this.topicQuestions.push(question);
+    return super.topic(question);
+  }
+}
+
 /** A real broker that asks a real registry, with gateway instances and devices on it. */
 export class BrokerHarness {
   readonly dir = mkdtempSync(join(tmpdir(), 'postern-broker-'));
@@ -61,6 +75,8 @@ export class BrokerHarness {
   authority!: Authority;
   store!: Awaited<ReturnType<typeof openSqliteStore>>;
   ports!: { amqps: number; mqtts: number };
+  /** What the broker has asked about routing keys. */
+  topicQuestions!: readonly TopicQuestion[];
   private instances = 0;
 
   async start(): Promise<this> {
@@ -73,7 +89,8 @@ export class BrokerHarness {
     });
     this.store = await openSqliteStore({ file: join(this.dir, 'registry.db') });
     this.cleanups.push(() => this.store.close());
-    const access = new DeviceAccess({ devices: this.store, managementPassword: MANAGEMENT_PASSWORD });
+    const access = new WatchedAccess({ devices: this.store, managementPassword: MANAGEMENT_PASSWORD });
+    this.topicQuestions = access.topicQuestions;
     const listener = await this.authority.issueHttpsServer({ dnsNames: ['localhost'] });
     const asker = await this.authority.issueGatewayClient({ commonName: BROKER_CLIENT_COMMON_NAME });
     const auth = createBrokerAuthServer({
