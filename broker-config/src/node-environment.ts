@@ -6,6 +6,15 @@ import type { BrokerInstallation } from './detect.js';
 export const NODE_NAME = 'postern@localhost';
 
 /**
+ * How the broker's HTTP client asks the gateway who may do what. Erlang keeps 2 connections and lets 5 requests wait for
+ * each; one more, and each further request makes a TLS connection of its own, which costs both sides ten times the
+ * answer. No configuration file reaches these options. It must hold no space, where RabbitMQ's script splits it; and
+ * should it fail, the node starts all the same.
+ */
+const KEEP_CONNECTIONS_TO_THE_GATEWAY =
+  'catch{application:ensure_all_started(inets),httpc:set_options([{max_sessions,64},{max_keep_alive_length,1}])}.';
+
+/**
  * The whole environment of a node: nothing is inherited but PATH, so that no `RABBITMQ_*` or `ERL_*` of the
  * user, and no file of the system's RabbitMQ, changes what runs.
  */
@@ -44,6 +53,6 @@ export function nodeEnvironment(options: {
     RABBITMQ_ENABLED_PLUGINS_FILE: config('enabled_plugins'),
     // The script then becomes the Erlang VM instead of watching over it: one process, and signals reach it.
     RUNNING_UNDER_SYSTEMD: 'true',
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `-kernel inet_dist_use_interface {127,0,0,1} -eval ${KEEP_CONNECTIONS_TO_THE_GATEWAY}`,
   };
 }

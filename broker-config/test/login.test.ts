@@ -192,6 +192,31 @@ describe.each(brokers)('logins on $label', ({ home }) => {
     await session();
   });
 
+  test('many logins at once ask over connections that are kept: the next ones need no new ones', async () => {
+    const crowd = Array.from({ length: 60 }, () => bed.device());
+    const enter = async (count: number): Promise<void> => {
+      const clients = await Promise.all(
+        crowd.slice(0, count).map((one) => mqttConnect(bed, one, { clientId: one.id })),
+      );
+      await Promise.all(clients.map((client) => client.endAsync()));
+    };
+    // From few connections on: as long as there is none, each question makes one.
+    bed.auth.closeIdle();
+    await enter(1);
+    bed.auth.thinkMs = 200;
+    try {
+      await enter(8);
+      await enter(crowd.length);
+      const made = bed.auth.connections();
+      bed.auth.questions.length = 0;
+      await enter(crowd.length);
+      expect(bed.auth.questions.length).toBeGreaterThanOrEqual(crowd.length);
+      expect(bed.auth.connections()).toBe(made);
+    } finally {
+      bed.auth.thinkMs = 0;
+    }
+  });
+
   test('the broker shows the policy server its certificate, and the password never leaves in a URL', async () => {
     await login(4, { username: a.id, password: 'password-of-a' });
     expect([...bed.auth.callers]).toEqual(['postern-broker']);

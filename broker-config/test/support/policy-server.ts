@@ -95,6 +95,12 @@ export interface PolicyServer {
   readonly questions: Question[];
   /** Common names of the client certificates that were shown. */
   readonly callers: Set<string>;
+  /** TLS connections that were made to it. */
+  readonly connections: () => number;
+  /** Closes those that wait for a next question. */
+  readonly closeIdle: () => void;
+  /** How long it thinks about each question, in ms. */
+  thinkMs: number;
   close(): Promise<void>;
 }
 
@@ -119,7 +125,10 @@ export async function startPolicyServer(
       const fields = Object.fromEntries(new URLSearchParams(body));
       const answer = request.method === 'POST' ? policy.decide(path, fields) : 'deny';
       questions.push({ path, fields, answer });
-      response.writeHead(200, { 'content-type': 'text/plain' }).end(answer);
+      setTimeout(
+        () => response.writeHead(200, { 'content-type': 'text/plain' }).end(answer),
+        policyServer.thinkMs,
+      );
     });
   };
   const server = createHttpsServer(
@@ -132,17 +141,23 @@ export async function startPolicyServer(
     },
     handler,
   );
+  let connections = 0;
+  server.on('secureConnection', () => (connections += 1));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  return {
+  const policyServer: PolicyServer = {
     url: `https://127.0.0.1:${port}/broker`,
     policy,
     questions,
     callers,
+    connections: () => connections,
+    closeIdle: () => server.closeIdleConnections(),
+    thinkMs: 0,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
+  return policyServer;
 }
