@@ -38,7 +38,8 @@ export async function core(bench: Bench, found: Found): Promise<void> {
   const sequential: Load = { ...one, inFlight: 1, durationMs: plan.sequentialMs };
   const oldSequential: Load = { ...oldOne, inFlight: 1, durationMs: plan.sequentialMs };
   // Thrown away: V8 compiles meanwhile what a gateway that has run for a minute has compiled.
-  for (const contestant of [raw(bench, sequential), postern(bench, sequential)]) await contestant.run();
+  const warmUp = { ...sequential, durationMs: plan.compileMs };
+  for (const contestant of [raw(bench, warmUp), postern(bench, warmUp)]) await contestant.run();
   const one1 = await interleave(
     [
       raw(bench, sequential),
