@@ -1,3 +1,4 @@
+import { MAX_CALLS_PER_DEVICE } from '@postern/protocol';
 import type { Bench } from './bench.js';
 import type { Registered } from './account.js';
 import type { LoadReport } from './load.js';
@@ -5,6 +6,12 @@ import type { Contestant } from './measure.js';
 import type { Worker } from './worker.js';
 import type { CallKind, HttpRun } from './workers/http.js';
 import type { RawRun } from './workers/raw.js';
+
+/**
+ * Calls in flight over few devices: one that is slow for a moment gathers all of them, and Postern answers 429 to more
+ * than a device may have.
+ */
+export const FEW_IN_FLIGHT = MAX_CALLS_PER_DEVICE;
 
 /** What a run is made of, the same for raw and Postern. */
 export interface Load {

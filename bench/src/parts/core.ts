@@ -3,12 +3,10 @@ import { say, type Bench, type Found } from '../bench.js';
 import type { LoadReport } from '../load.js';
 import { interleave, ratio, type Contestant } from '../measure.js';
 import type { Measurement } from '../results.js';
-import { postern, raw, type Load } from '../subjects.js';
+import { FEW_IN_FLIGHT, postern, raw, type Load } from '../subjects.js';
 import { Worker } from '../worker.js';
 import type { HttpRun } from '../workers/http.js';
 
-/** A device takes at most this many calls at once from Postern (protocol: MAX_CALLS_PER_DEVICE); more get 429. */
-const CALLS_PER_DEVICE = 32;
 /** Devices of the runs with many in flight, as in the goals. */
 const MANY = 100;
 
@@ -95,7 +93,7 @@ export async function core(bench: Bench, found: Found): Promise<void> {
     if (plan.mode === 'full') {
       for (const inFlight of [64, 256])
         loads.push(raw(bench, { ...one, inFlight, durationMs: plan.loadedMs }));
-      loads.push(postern(bench, { ...one, inFlight: CALLS_PER_DEVICE, durationMs: plan.loadedMs }));
+      loads.push(postern(bench, { ...one, inFlight: FEW_IN_FLIGHT, durationMs: plan.loadedMs }));
       loads.push(
         postern(
           bench,
@@ -106,7 +104,7 @@ export async function core(bench: Bench, found: Found): Promise<void> {
       const oldAll: Load = {
         devices: old.devices,
         deviceWorker: old.worker,
-        inFlight: 64,
+        inFlight: FEW_IN_FLIGHT,
         durationMs: plan.loadedMs,
       };
       loads.push(postern(bench, oldAll, { kind: 'rtc', label: 'old devices, PUT rtc' }));

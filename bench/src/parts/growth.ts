@@ -1,9 +1,6 @@
 import { say, type Bench, type Found } from '../bench.js';
 import { interleave, type Contestant } from '../measure.js';
-import { postern, raw } from '../subjects.js';
-
-/** A device takes this many calls at once from Postern. */
-const CALLS_PER_DEVICE = 32;
+import { FEW_IN_FLIGHT, postern, raw } from '../subjects.js';
 
 /** What becomes of calls per second and latency as one thing grows and the others stay. */
 export async function growth(bench: Bench, found: Found): Promise<void> {
@@ -25,7 +22,7 @@ export async function growth(bench: Bench, found: Found): Promise<void> {
   };
   await measure(
     'devices',
-    sizes.devices.map((count) => postern(bench, load(count, Math.min(64, count * CALLS_PER_DEVICE)))),
+    sizes.devices.map((count) => postern(bench, load(count, FEW_IN_FLIGHT))),
   );
   await measure(
     'calls in flight',

@@ -1,7 +1,7 @@
 import { Bench, say, type Found } from '../bench.js';
 import { interleave } from '../measure.js';
 import type { Plan } from '../options.js';
-import { postern } from '../subjects.js';
+import { FEW_IN_FLIGHT, postern } from '../subjects.js';
 
 /** Several gateway processes on this machine: new devices, and old ones, which one instance owns. */
 export async function instances(plan: Plan, found: Found): Promise<void> {
@@ -21,7 +21,7 @@ export async function instances(plan: Plan, found: Found): Promise<void> {
         ),
         postern(
           bench,
-          { ...load, devices: old.devices, deviceWorker: old.worker },
+          { ...load, inFlight: FEW_IN_FLIGHT, devices: old.devices, deviceWorker: old.worker },
           { instances: count, kind: 'rtc', label: `${count} gateways, old devices, PUT rtc` },
         ),
       ]),

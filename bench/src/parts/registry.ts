@@ -7,7 +7,7 @@ import { interleave } from '../measure.js';
 import type { Plan } from '../options.js';
 import type { Measurement } from '../results.js';
 import { ROOT } from '../stack.js';
-import { postern } from '../subjects.js';
+import { FEW_IN_FLIGHT, postern } from '../subjects.js';
 import { Worker } from '../worker.js';
 import type { Fill } from '../workers/fill-registry.js';
 
@@ -61,7 +61,7 @@ async function curve(
       measured.push(
         ...(await interleave(
           [
-            postern(bench, { ...load, inFlight: 64 }, { label: `${there} registered` }),
+            postern(bench, { ...load, inFlight: FEW_IN_FLIGHT }, { label: `${there} registered` }),
             postern(
               bench,
               { ...load, inFlight: 16 },
