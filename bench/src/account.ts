@@ -87,7 +87,6 @@ export class Account {
     const { url, caFile } = this.facts();
     const { hostname, port, host } = new URL(url);
     const connection = new HttpConnection({ host: hostname, port: Number(port), ca: readFileSync(caFile) });
-    await connection.open();
     try {
       const head = `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\n`;
       const answer = await connection.request(head, JSON.stringify(body));

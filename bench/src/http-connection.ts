@@ -30,10 +30,6 @@ export class HttpConnection {
 
   constructor(private readonly server: Server) {}
 
-  get isOpen(): boolean {
-    return this.#socket !== null;
-  }
-
   open(): Promise<void> {
     return new Promise((resolve, reject) => {
       const { port, ca, session, onSession } = this.server;
@@ -54,13 +50,16 @@ export class HttpConnection {
     });
   }
 
-  /** `head`: request line and headers, each with its line end, without the empty line. */
-  request(head: string, body: string): Promise<Answer> {
+  /**
+   * `head`: request line and headers, each with its line end, without the empty line. Connects where it is not: servers
+   * close what was idle for their keep-alive time.
+   */
+  async request(head: string, body: string): Promise<Answer> {
+    if (!this.#socket) await this.open();
     return new Promise((resolve, reject) => {
-      if (!this.#socket) return reject(new Error('not connected'));
       if (this.#waiting) return reject(new Error('one request at a time'));
       this.#waiting = { resolve, reject, at: performance.now() };
-      this.#socket.write(
+      this.#socket!.write(
         body === '' ? `${head}\r\n` : `${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
       );
     });

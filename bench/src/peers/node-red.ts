@@ -126,7 +126,6 @@ module.exports = {
     const { port, hostname, host } = new URL(this.url);
     const connection = new HttpConnection({ host: hostname, port: Number(port), ca: readFileSync(caFile) });
     try {
-      await connection.open();
       const { status } = await connection.request(`GET /ready HTTP/1.1\r\nHost: ${host}\r\n`, '');
       return status === 200;
     } catch {

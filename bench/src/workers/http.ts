@@ -150,8 +150,7 @@ class Pool {
     return this.#free.pop() ?? new Promise((resolve) => this.#queue.push(resolve));
   }
 
-  async giveBack(connection: HttpConnection): Promise<void> {
-    if (!connection.isOpen) await connection.open().catch(() => undefined);
+  giveBack(connection: HttpConnection): void {
     const next = this.#queue.shift();
     if (next) next(connection);
     else this.#free.push(connection);
@@ -172,13 +171,11 @@ async function run(options: HttpRun): Promise<LoadReport> {
     const connection = await pool.take();
     const { head, body, check } = prepare(index);
     try {
-      // The server closes what was idle for its keep-alive time.
-      if (!connection.isOpen) await connection.open();
       return check(await connection.request(head, body));
     } catch (error) {
       return (error as Error).message;
     } finally {
-      await pool.giveBack(connection);
+      pool.giveBack(connection);
     }
   };
   try {
@@ -202,7 +199,6 @@ function runWithNewConnections(options: HttpRun, prepare: (index: number) => Pre
     });
     const { head, body, check } = prepare(index);
     try {
-      await connection.open();
       return check(await connection.request(head, body));
     } catch (error) {
       return (error as Error).message;
@@ -254,7 +250,7 @@ async function register(options: RegisterRun): Promise<RegisterReport> {
         (error: Error) => error.message,
       );
       if (failed !== null) failures[failed] = (failures[failed] ?? 0) + 1;
-      await pool.giveBack(connection);
+      pool.giveBack(connection);
     }
   };
   await Promise.all(Array.from({ length: options.inFlight }, caller));
