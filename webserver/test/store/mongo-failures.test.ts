@@ -209,7 +209,7 @@ if (mongoLeftOut) {
           const store = await openMongoStore({ url: server.url, database: server.newDatabase() });
           const user = aUser();
           await store.insertUser(user);
-          process.kill(server.pid!, 'SIGSTOP');
+          await server.freeze();
           const begun = performance.now();
           const errors = await Promise.all([
             failure(store.ping()),
@@ -221,7 +221,7 @@ if (mongoLeftOut) {
           ]);
           for (const error of errors) expect(error).toBeInstanceOf(StoreUnavailableError);
           expect(performance.now() - begun).toBeLessThan(20_000);
-          process.kill(server.pid!, 'SIGCONT');
+          server.thaw();
           await expect
             .poll(() => store.findUserById(user.id).catch(() => null), { timeout: 20_000 })
             .toEqual(user);

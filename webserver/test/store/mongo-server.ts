@@ -1,20 +1,23 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
 
 const SCRIPT = fileURLToPath(new URL('../../../scripts/mongo-java-server.sh', import.meta.url));
 
 export interface MongoServer {
   readonly url: string;
-  /** The process where it was started here; null where MONGODB_URL names a server. */
-  readonly pid: number | null;
   /** A database name that no other test uses. */
   newDatabase(): string;
+  /** Lets its process stand still until `thaw` or `stop`. Not for the server that MONGODB_URL names. */
+  freeze(): Promise<void>;
+  thaw(): void;
   stop(): Promise<void>;
 }
 
@@ -33,7 +36,10 @@ export async function startMongoServer(tls?: {
 }): Promise<MongoServer> {
   const external = process.env['MONGODB_URL'];
   if (external && !tls) {
-    return { url: external, pid: null, newDatabase, stop: async () => {} };
+    const notOurs = () => {
+      throw new Error('the server that MONGODB_URL names is not frozen');
+    };
+    return { url: external, newDatabase, freeze: notOurs, thaw: notOurs, stop: async () => {} };
   }
   const folder = await mkdtemp(join(tmpdir(), 'postern-mongo-'));
   const process_ = spawn(
@@ -46,8 +52,9 @@ export async function startMongoServer(tls?: {
     const url = await readyUrl(process_);
     return {
       url,
-      pid: process_.pid ?? null,
       newDatabase,
+      freeze: () => freeze(process_),
+      thaw: () => void process_.kill('SIGCONT'),
       stop: () => stop(process_, folder),
     };
   } catch (error) {
@@ -72,6 +79,24 @@ async function readyUrl(process_: ChildProcess): Promise<string> {
     throw new Error(`mongo-java-server did not start (exit ${String(code)}): ${said.trim()}`);
   });
   return Promise.race([ready, ended]);
+}
+
+/** Threads on another processor go on for a while, on a busy machine for tens of ms, and would answer a last call. */
+async function freeze(process_: ChildProcess): Promise<void> {
+  process_.kill('SIGSTOP');
+  await expect.poll(() => threadStates(process_.pid!), { interval: 5, timeout: 10_000 }).toMatch(/^T+$/);
+}
+
+/** One letter for each thread (proc(5), third field of stat), or for the process where there is no /proc. */
+function threadStates(pid: number): string {
+  const tasks = `/proc/${pid}/task`;
+  if (!existsSync(tasks)) return execFileSync('ps', ['-o', 'state=', '-p', String(pid)]).toString()[0] ?? '';
+  return readdirSync(tasks)
+    .map((task) => {
+      const stat = readFileSync(join(tasks, task, 'stat'), 'utf8');
+      return stat[stat.lastIndexOf(')') + 2];
+    })
+    .join('');
 }
 
 async function stop(process_: ChildProcess, folder: string): Promise<void> {
