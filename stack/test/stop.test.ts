@@ -103,6 +103,8 @@ describe('an end at any moment', () => {
       // A gateway that hangs would be waited for.
       process.kill(supervisor.facts.gateways[0]!.pid!, 'SIGSTOP');
       supervisor.signal('SIGINT');
+      await until(() => supervisor.output.includes('Stopping.'), 'the first signal');
+      // Sooner, the second one counts as the first one, sent on by `make`.
       await delay(2_000);
       const askedAgain = Date.now();
       await supervisor.stop('SIGINT');
