@@ -72,7 +72,7 @@ export class Bench {
   async devices(
     prefix: string,
     count: number,
-    options: Partial<Pick<ConnectOptions, 'style' | 'mqttVersion' | 'atOnce'>> = {},
+    options: Partial<Pick<ConnectOptions, 'style' | 'mqttVersion' | 'replyQos' | 'atOnce'>> = {},
   ): Promise<{ devices: Registered[]; worker: Worker; connects: ConnectReport }> {
     const { devices } = await this.account.register(this.http, prefix, count);
     const { worker, connects } = await this.connect(devices, options);
@@ -81,7 +81,7 @@ export class Bench {
 
   async connect(
     devices: readonly Registered[],
-    options: Partial<Pick<ConnectOptions, 'style' | 'mqttVersion' | 'atOnce'>> = {},
+    options: Partial<Pick<ConnectOptions, 'style' | 'mqttVersion' | 'replyQos' | 'atOnce'>> = {},
   ): Promise<{ worker: Worker; connects: ConnectReport }> {
     const worker = Worker.start('devices');
     this.#devices.push(worker);
@@ -92,6 +92,7 @@ export class Bench {
       devices,
       style: 'protocol2',
       mqttVersion: 4,
+      replyQos: 0,
       atOnce: 8,
       ...options,
     } satisfies ConnectOptions);

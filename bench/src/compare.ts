@@ -12,8 +12,8 @@ import type { CallKind } from './workers/http.js';
 /**
  * Two checkouts (built), side by side and in turn, before and after a change:
  * `node bench/dist/compare.js --before <checkout> --after <checkout> [--kind echo] [--in-flight 1,64]
- * [--repetitions 6] [--seconds 3] [--old] [--after-env NAME=value ...]`. Each has a broker of its own, whose raw limit
- * is measured beside it. The CPU seconds of the gateway tell most where something else runs on the machine.
+ * [--repetitions 6] [--seconds 3] [--old] [--after-env NAME=value ...] [--before-reply-qos 1] [--after-reply-qos 1]`.
+ * Each has a broker of its own, whose raw limit is measured beside it. The CPU seconds of the gateway tell most where something else runs on the machine.
  */
 const { values } = parseArgs({
   options: {
@@ -25,6 +25,8 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '3' },
     old: { type: 'boolean', default: false },
     'after-env': { type: 'string', multiple: true, default: [] },
+    'before-reply-qos': { type: 'string', default: '0' },
+    'after-reply-qos': { type: 'string', default: '0' },
   },
 });
 const plan = readOptions(['--quick', '--repetitions', values.repetitions], '');
@@ -38,7 +40,10 @@ try {
       Object.fromEntries(env) as Record<string, string>,
       resolve(values[name]),
     );
-    const { devices, worker } = await bench.devices('compare', 100, values.old ? { style: 'old' } : {});
+    const { devices, worker } = await bench.devices('compare', 100, {
+      style: values.old ? 'old' : 'protocol2',
+      replyQos: values[`${name}-reply-qos`] === '1' ? 1 : 0,
+    });
     const flat = kind === 'flat-rtc' ? await bench.account.flatLogIn() : undefined;
     const make = (inFlight: number): Contestant[] => {
       const chosen = inFlight === 1 ? devices.slice(0, 1) : devices;

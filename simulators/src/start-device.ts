@@ -24,7 +24,7 @@ interface CommonOptions {
 export interface MqttDeviceOptions extends CommonOptions {
   /** Default 3.1.1. */
   version?: MqttVersion;
-  /** Default: 0 for an old device, 1 for protocol 2. */
+  /** Default 0: an acknowledgement would tell the device of a call what only its caller needs to know. */
   replyQos?: 0 | 1;
   username?: string | undefined;
   password?: string | undefined;
@@ -49,7 +49,7 @@ export function startMqttDevice(options: MqttDeviceOptions): RunningDevice {
       identity,
       keepAliveSeconds: options.keepAliveSeconds ?? DEFAULT_KEEP_ALIVE_SECONDS,
       version: options.version ?? '3.1.1',
-      replyQos: options.replyQos ?? (device.style === 'old' ? 0 : 1),
+      replyQos: options.replyQos ?? 0,
       username: options.username,
       password: options.password,
       persistentSession: options.persistentSession ?? false,

@@ -264,6 +264,23 @@ describe.each(brokerKinds())('devices on $name', (kind) => {
     }
   });
 
+  it.each([
+    { said: 'nothing', options: {}, deliveryMode: 1 },
+    { said: 'QoS 0', options: { replyQos: 0 as const }, deliveryMode: 1 },
+    { said: 'QoS 1', options: { replyQos: 1 as const }, deliveryMode: 2 },
+  ])(
+    'an MQTT device that was told $said replies at that, or else at QoS 0',
+    async ({ options, deliveryMode }) => {
+      for (const wire of wires.filter(({ name }) => / MQTT 3\.1\.1$/.test(name))) {
+        const device = start(wire, options);
+        await connected(device);
+        const reply = await gateway.next(send(wire, 'get_mac', {}, 'qos'));
+        expect([wire.name, reply.deliveryMode]).toEqual([wire.name, deliveryMode]);
+        await device.stop();
+      }
+    },
+  );
+
   it('an old MQTT device logs in by name and password too', async () => {
     const wire = wires.find(({ style, transport }) => style === 'old' && transport === 'mqtt')!;
     await connected(start(wire, { username: wire.id, password: `pw-${wire.id}` }));

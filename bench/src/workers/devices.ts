@@ -30,6 +30,8 @@ export interface ConnectOptions {
   devices: readonly BenchDevice[];
   style: 'old' | 'protocol2';
   mqttVersion: 4 | 5;
+  /** QoS of replies, to the raw caller as well. */
+  replyQos: 0 | 1;
   /** Connects under way at a time. */
   atOnce: number;
 }
@@ -63,31 +65,32 @@ function answer(
   properties: mqtt.IPublishPacket['properties'],
 ): void {
   handled += 1;
+  const { replyQos: qos } = options;
   const method = topic.slice(device.id.length + 1);
   if (method === 'raw') {
-    client.publish(instanceReplyTopic(device.id, 'raw'), payload, { qos: 1 });
+    client.publish(instanceReplyTopic(device.id, 'raw'), payload, { qos });
     return;
   }
   if (method === 'peer') {
-    client.publish(replyTopic(device.id, 'peer'), payload, { qos: 1 });
+    client.publish(replyTopic(device.id, 'peer'), payload, { qos });
     return;
   }
   const request = JSON.parse(payload.toString('utf8')) as Record<string, unknown>;
   if (method === 'get_gpio') request['value'] = 1;
   if (options.style === 'old') {
-    client.publish(replyTopic(device.id, method), JSON.stringify(request), { qos: 0 });
+    client.publish(replyTopic(device.id, method), JSON.stringify(request), { qos });
     return;
   }
   if (properties?.responseTopic !== undefined) {
     client.publish(properties.responseTopic, JSON.stringify(request), {
-      qos: 1,
+      qos,
       properties: { ...(properties.correlationData && { correlationData: properties.correlationData }) },
     });
     return;
   }
   const { [TOPIC_FIELD]: replyTo, ...reply } = request;
   if (typeof replyTo === 'string' && typeof reply[ID_FIELD] === 'string')
-    client.publish(replyTo, JSON.stringify(reply), { qos: 1 });
+    client.publish(replyTo, JSON.stringify(reply), { qos });
 }
 
 function connectOne(device: BenchDevice, options: ConnectOptions): Promise<void> {

@@ -54,7 +54,7 @@ export function addSharedOptions(command: Command): Command {
         '5',
       ]),
     )
-    .addOption(new Option('--reply-qos <qos>', 'MQTT; default 0 for --style old, else 1').choices(['0', '1']))
+    .addOption(new Option('--reply-qos <qos>', 'MQTT; default 0').choices(['0', '1']))
     .option('--persistent', 'MQTT: a session that outlives its connection')
     .option('--tls12', 'TLS 1.2 and nothing newer')
     .option('--keep-alive <seconds>', '0 for none', wholeNumber(0, SECONDS_LIMIT), DEFAULT_KEEP_ALIVE_SECONDS)

@@ -9,6 +9,8 @@ export interface Received {
   text: string;
   correlationId: string | undefined;
   contentType: string | undefined;
+  /** What RabbitMQ makes of the QoS of an MQTT publisher: 1 of QoS 0, 2 of QoS 1. */
+  deliveryMode: number | undefined;
 }
 
 /** The gateway's end of the wire, as little as the contract asks: publish requests, read `server.#`. */
@@ -44,14 +46,15 @@ export class GatewayClient {
       queue,
       (message) => {
         if (!message) return;
-        const { correlationId, contentType } = message.properties as Partial<
-          Record<'correlationId' | 'contentType', string>
+        const { correlationId, contentType, deliveryMode } = message.properties as Partial<
+          Record<'correlationId' | 'contentType', string> & Record<'deliveryMode', number>
         >;
         client.received.push({
           key: message.fields.routingKey,
           text: message.content.toString('utf8'),
           correlationId,
           contentType,
+          deliveryMode,
         });
       },
       { noAck: true },
