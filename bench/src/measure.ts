@@ -14,6 +14,8 @@ export interface Contestant {
   rate?: number;
   payloadBytes: number;
   instances?: number;
+  /** Fewer than of the others it is measured beside. */
+  repetitions?: number;
   groups: Groups;
   run: () => Promise<LoadReport>;
 }
@@ -33,6 +35,7 @@ export async function interleave(
   }));
   for (let repetition = 0; repetition < options.repetitions; repetition++) {
     for (const { contestant, runs, cpu } of taken) {
+      if (repetition >= (contestant.repetitions ?? options.repetitions)) continue;
       const before = cpuByGroup(contestant.groups());
       const report = await contestant.run();
       const after = cpuByGroup(contestant.groups());

@@ -17,7 +17,9 @@ export type Part = (typeof PARTS)[number];
 export interface Plan {
   mode: 'quick' | 'full';
   parts: readonly Part[];
+  /** Of what a goal is read from, and of the rest. */
   repetitions: number;
+  restRepetitions: number;
   warmupMs: number;
   /** Of the calls before all others, which nobody counts. */
   compileMs: number;
@@ -58,6 +60,7 @@ const FULL: Omit<Plan, 'resultsDir'> = {
   // The fleet has a run of its own (--fleet).
   parts: PARTS.filter((part) => part !== 'fleet'),
   repetitions: 5,
+  restRepetitions: 3,
   warmupMs: 600,
   compileMs: 12_000,
   sequentialMs: 2_500,
@@ -83,6 +86,7 @@ const QUICK: Omit<Plan, 'resultsDir'> = {
   mode: 'quick',
   parts: ['core', 'open', 'registration'],
   repetitions: 2,
+  restRepetitions: 2,
   warmupMs: 400,
   compileMs: 1_200,
   sequentialMs: 1_200,
@@ -122,10 +126,12 @@ export function readOptions(args: readonly string[], defaultResults: string): Pl
     if (!part) throw new Error(`--only ${name}: it must be of ${PARTS.join(', ')}`);
     return part;
   });
+  const repetitions = whole('repetitions', values.repetitions, base.repetitions);
   return {
     ...base,
     parts: only ?? (values.fleet ? ['fleet'] : base.parts),
-    repetitions: whole('repetitions', values.repetitions, base.repetitions),
+    repetitions,
+    restRepetitions: Math.min(base.restRepetitions, repetitions),
     fleet: {
       ...base.fleet,
       devices: whole('fleet-devices', values['fleet-devices'], base.fleet.devices),

@@ -26,6 +26,9 @@ export async function core(bench: Bench, found: Found): Promise<void> {
   const all = { devices: many.devices, deviceWorker: many.worker };
   const oldOne = { devices: old.devices.slice(0, 1), deviceWorker: old.worker };
   const options = { repetitions: plan.repetitions, say };
+  /** No goal is read from these. */
+  const rest = (contestants: readonly Contestant[]): Contestant[] =>
+    contestants.map((contestant) => ({ ...contestant, repetitions: plan.restRepetitions }));
   const keep = (measured: readonly Measurement[]): void => {
     found.raw.push(...measured.filter(({ subject }) => subject === 'raw'));
     found.postern.push(...measured.filter(({ subject }) => subject === 'postern'));
@@ -46,12 +49,12 @@ export async function core(bench: Bench, found: Found): Promise<void> {
       postern(bench, oldSequential, { kind: 'rtc', label: 'old device, PUT rtc' }),
       ...(plan.mode === 'quick'
         ? []
-        : [
+        : rest([
             raw(bench, { ...sequential, pauseMs: HOP_MS }),
             postern(bench, sequential, { kind: 'gpio', label: 'GET gpio' }),
             postern(bench, sequential, { kind: 'flat-rtc', flat, label: 'flat /set_rtc' }),
             postern(bench, oldSequential, { kind: 'flat-rtc', flat, label: 'old device, flat /set_rtc' }),
-          ]),
+          ])),
     ],
     options,
   );
@@ -84,32 +87,24 @@ export async function core(bench: Bench, found: Found): Promise<void> {
   say('\nMany in flight');
   const nullServer = await startNullServer(bench);
   try {
-    const loads: Contestant[] = [];
-    for (const inFlight of plan.mode === 'quick' ? [64] : [16, 64, 256]) {
-      const load: Load = { ...all, inFlight, durationMs: plan.loadedMs };
-      if (inFlight !== 16) loads.push(raw(bench, load));
-      loads.push(postern(bench, load));
-    }
+    const load = (inFlight: number): Load => ({ ...all, inFlight, durationMs: plan.loadedMs });
+    const loads: Contestant[] = [raw(bench, load(64)), postern(bench, load(64))];
     if (plan.mode === 'full') {
-      for (const inFlight of [64, 256])
-        loads.push(raw(bench, { ...one, inFlight, durationMs: plan.loadedMs }));
-      loads.push(postern(bench, { ...one, inFlight: FEW_IN_FLIGHT, durationMs: plan.loadedMs }));
+      const oldAll: Load = { ...load(FEW_IN_FLIGHT), devices: old.devices, deviceWorker: old.worker };
       loads.push(
-        postern(
-          bench,
-          { ...all, inFlight: 64, durationMs: plan.loadedMs },
-          { kind: 'gpio', label: 'GET gpio' },
-        ),
+        ...rest([
+          postern(bench, load(16)),
+          raw(bench, load(256)),
+          postern(bench, load(256)),
+          raw(bench, { ...load(64), ...one }),
+          raw(bench, { ...load(256), ...one }),
+          postern(bench, { ...load(FEW_IN_FLIGHT), ...one }),
+          postern(bench, load(64), { kind: 'gpio', label: 'GET gpio' }),
+          postern(bench, oldAll, { kind: 'rtc', label: 'old devices, PUT rtc' }),
+        ]),
       );
-      const oldAll: Load = {
-        devices: old.devices,
-        deviceWorker: old.worker,
-        inFlight: FEW_IN_FLIGHT,
-        durationMs: plan.loadedMs,
-      };
-      loads.push(postern(bench, oldAll, { kind: 'rtc', label: 'old devices, PUT rtc' }));
     }
-    loads.push(nullServer.contestant);
+    loads.push(...rest([nullServer.contestant]));
     const measured = await interleave(loads, options);
     keep(measured);
     const at64 = (subject: string) =>

@@ -25,7 +25,7 @@ export async function instances(plan: Plan, found: Found): Promise<void> {
           { instances: count, kind: 'rtc', label: `${count} gateways, old devices, PUT rtc` },
         ),
       ]),
-      { repetitions: Math.min(3, plan.repetitions), say },
+      { repetitions: plan.restRepetitions, say },
     );
     found.growth['gateway processes'] = measured;
   } finally {

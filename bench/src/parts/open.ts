@@ -12,7 +12,7 @@ export async function open(bench: Bench, found: Found): Promise<void> {
     const load = { devices, deviceWorker: worker, rate, durationMs: plan.openMs };
     return [raw(bench, load), postern(bench, load)];
   });
-  const measured = await interleave(contestants, { repetitions: Math.min(3, plan.repetitions), say });
+  const measured = await interleave(contestants, { repetitions: plan.restRepetitions, say });
   found.raw.push(...measured.filter(({ subject }) => subject === 'raw'));
   found.postern.push(...measured.filter(({ subject }) => subject === 'postern'));
   await bench.drop(worker);

@@ -91,7 +91,7 @@ async function nodeRed(bench: Bench, found: Found, { identity, devices, worker }
         contestant(`${DEVICES} devices, 64 in flight`, devices, 64),
         postern(bench, { ...load, devices, inFlight: 64 }, { label: 'beside it' }),
       ],
-      { repetitions: Math.min(3, plan.repetitions), say },
+      { repetitions: plan.restRepetitions, say },
     );
     found.peers.push({
       name,
@@ -206,7 +206,7 @@ async function mosquittoRr(bench: Bench, found: Found, { identity, devices, work
         ),
       ),
     ],
-    { repetitions: Math.min(3, plan.repetitions), say },
+    { repetitions: plan.restRepetitions, say },
   );
   found.peers.push({ name, unavailable: null, measurements: measured });
   const compared = ratio(
