@@ -58,7 +58,7 @@ test-mongodb: ## Run the store's and the end-to-end tests on MongoDB: MONGODB_UR
 	@scripts/test-mongodb.sh
 
 .PHONY: bench
-bench: ## Measure: latency, throughput, peers, growth (12 minutes)
+bench: ## Measure: latency, throughput, peers, growth (10 minutes)
 	@scripts/setup.sh
 	@node bench/dist/main.js
 
