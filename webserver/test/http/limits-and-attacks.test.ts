@@ -324,7 +324,9 @@ describe('shutting down', () => {
     const inFlight = leaving.client.get('/api/v1/devices/lamp/rtc', { token: user.token });
     const cut = expect(inFlight).rejects.toThrow();
     await expect.poll(() => leaving.devices.calls.length).toBe(1);
+    const startedAt = Date.now();
     await closeGracefully(leaving.server, 200);
+    expect(Date.now() - startedAt).toBeLessThan(3_000);
     await cut;
     await leaving.stop();
   });

@@ -112,6 +112,7 @@ describe('methods as resources', () => {
       gateway: 'get_gateway',
       mac: 'get_mac',
     });
+    expect(asked).toBe(4);
   });
 
   it('hands on the timeout that the caller asks for', async () => {
