@@ -10,6 +10,8 @@ import type { HttpTarget } from './workers/http.js';
 
 export const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
+type DeviceOptions = Partial<Pick<ConnectOptions, 'style' | 'mqttVersion' | 'replyQos' | 'atOnce'>>;
+
 /** A running Postern with a user, and the processes that load it. */
 export class Bench {
   private constructor(
@@ -72,7 +74,7 @@ export class Bench {
   async devices(
     prefix: string,
     count: number,
-    options: Partial<Pick<ConnectOptions, 'style' | 'mqttVersion' | 'replyQos' | 'atOnce'>> = {},
+    options: DeviceOptions = {},
   ): Promise<{ devices: Registered[]; worker: Worker; connects: ConnectReport }> {
     const { devices } = await this.account.register(this.http, prefix, count);
     const { worker, connects } = await this.connect(devices, options);
@@ -81,7 +83,7 @@ export class Bench {
 
   async connect(
     devices: readonly Registered[],
-    options: Partial<Pick<ConnectOptions, 'style' | 'mqttVersion' | 'replyQos' | 'atOnce'>> = {},
+    options: DeviceOptions = {},
   ): Promise<{ worker: Worker; connects: ConnectReport }> {
     const worker = Worker.start('devices');
     this.#devices.push(worker);

@@ -13,7 +13,8 @@ import type { CallKind } from './workers/http.js';
  * Two checkouts (built), side by side and in turn, before and after a change:
  * `node bench/dist/compare.js --before <checkout> --after <checkout> [--kind echo] [--in-flight 1,64]
  * [--repetitions 6] [--seconds 3] [--old] [--after-env NAME=value ...] [--before-reply-qos 1] [--after-reply-qos 1]`.
- * Each has a broker of its own, whose raw limit is measured beside it. The CPU seconds of the gateway tell most where something else runs on the machine.
+ * Each has a broker of its own, whose raw limit is measured beside it. The CPU seconds of the gateway tell most where
+ * something else runs on the machine.
  */
 const { values } = parseArgs({
   options: {
@@ -31,6 +32,7 @@ const { values } = parseArgs({
 });
 const plan = readOptions(['--quick', '--repetitions', values.repetitions], '');
 const kind = values.kind as CallKind;
+const replyQos = { before: qosOf(values['before-reply-qos']), after: qosOf(values['after-reply-qos']) };
 const sides: { name: string; bench: Bench; make: (inFlight: number) => Contestant[] }[] = [];
 try {
   for (const name of ['before', 'after'] as const) {
@@ -42,7 +44,7 @@ try {
     );
     const { devices, worker } = await bench.devices('compare', 100, {
       style: values.old ? 'old' : 'protocol2',
-      replyQos: values[`${name}-reply-qos`] === '1' ? 1 : 0,
+      replyQos: replyQos[name],
     });
     const flat = kind === 'flat-rtc' ? await bench.account.flatLogIn() : undefined;
     const make = (inFlight: number): Contestant[] => {
@@ -95,6 +97,11 @@ try {
   }
 } finally {
   for (const { bench } of sides) await bench.stop();
+}
+
+function qosOf(text: string): 0 | 1 {
+  if (text !== '0' && text !== '1') throw new Error(`a reply QoS of ${text}: it must be 0 or 1`);
+  return text === '0' ? 0 : 1;
 }
 
 function text({ median, min, max }: Spread): string {

@@ -17,8 +17,9 @@ export type Part = (typeof PARTS)[number];
 export interface Plan {
   mode: 'quick' | 'full';
   parts: readonly Part[];
-  /** Of what a goal is read from, and of the rest. */
+  /** Of raw and Postern where a goal is read from them. */
   repetitions: number;
+  /** Of the rest, peers included. */
   restRepetitions: number;
   warmupMs: number;
   /** Of the calls before all others, which nobody counts. */
